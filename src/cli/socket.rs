@@ -1,0 +1,114 @@
+//! Asking the daemon: one connection to its local socket, one JSON document, nothing is sent.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+
+use super::exit::Exit;
+use crate::status::{SCHEMA, Status};
+
+/// How long the whole exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The largest document that is read.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Why there is no status document.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SocketError {
+    #[error(
+        "the daemon is not running (systemctl start rustbalance): nothing listens on {}",
+        .0.display()
+    )]
+    NotRunning(PathBuf),
+    #[error("cannot open {}: use sudo, or: adduser $USER rustbalance", .0.display())]
+    NoPermission(PathBuf),
+    #[error("cannot talk to the daemon on {}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+    #[error(
+        "the daemon took the connection on {} but did not answer within 2 s: it hangs or is \
+         overloaded (journalctl -u rustbalance)",
+        .0.display()
+    )]
+    Stalled(PathBuf),
+    #[error(
+        "the answer on {} is larger than 4 MiB: is that socket really RustBalance's?",
+        .0.display()
+    )]
+    TooLarge(PathBuf),
+    #[error(
+        "the answer on {} is no status document ({error}): is that socket RustBalance's, and of \
+         this version?",
+        path.display()
+    )]
+    Garbage { path: PathBuf, error: serde_json::Error },
+    #[error(
+        "the daemon speaks schema {found}, this program knows {SCHEMA} and cannot read it: use \
+         the program that belongs to the daemon, or --json"
+    )]
+    Future { found: u32 },
+}
+
+impl SocketError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            SocketError::NotRunning(_) => Exit::NotRunning,
+            SocketError::NoPermission(_) => Exit::NoPermission,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// What the daemon answered: JSON text of at most [`MAX_BYTES`].
+pub(super) async fn ask(path: &Path) -> Result<Vec<u8>, SocketError> {
+    let exchange = async {
+        let stream = UnixStream::connect(path).await?;
+        let mut answer = Vec::new();
+        stream.take(MAX_BYTES + 1).read_to_end(&mut answer).await?;
+        Ok(answer)
+    };
+    match tokio::time::timeout(TIMEOUT, exchange).await {
+        Err(_) => Err(SocketError::Stalled(path.to_owned())),
+        Ok(Err(error)) => Err(failure(path, error)),
+        Ok(Ok(answer)) if answer.len() as u64 > MAX_BYTES => {
+            Err(SocketError::TooLarge(path.to_owned()))
+        }
+        Ok(Ok(answer)) => Ok(answer),
+    }
+}
+
+/// Reads a document. One of a later schema is read as far as this program understands it.
+pub(super) fn decode(answer: &[u8], path: &Path) -> Result<Status, SocketError> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: u32,
+    }
+    let garbage = |error| SocketError::Garbage { path: path.to_owned(), error };
+    let head: Head = serde_json::from_slice(answer).map_err(garbage)?;
+    serde_json::from_slice(answer).map_err(|error| match head.schema {
+        0..=SCHEMA => garbage(error),
+        found => SocketError::Future { found },
+    })
+}
+
+/// The document as the daemon wrote it, with a newline at its end, once it is seen to be JSON.
+pub(super) fn json(answer: Vec<u8>, path: &Path) -> Result<String, SocketError> {
+    let garbage = |error| SocketError::Garbage { path: path.to_owned(), error };
+    let _: IgnoredAny = serde_json::from_slice(&answer).map_err(garbage)?;
+    let text = String::from_utf8_lossy(&answer);
+    Ok(format!("{}\n", text.trim_end()))
+}
+
+fn failure(path: &Path, error: io::Error) -> SocketError {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => SocketError::NotRunning(path),
+        io::ErrorKind::PermissionDenied => SocketError::NoPermission(path),
+        _ => SocketError::Io { path, error },
+    }
+}

@@ -1,0 +1,464 @@
+//! The loop: waits for what happens next, tells the engine, performs its actions.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::describe::{self, TorFacts};
+use super::network;
+use super::notify::Notify;
+use super::pending::Pending;
+use super::report::Reporter;
+use super::signer::Signer;
+use super::{clock, socket};
+use crate::config::Config;
+use crate::control::event::{ClientStatus, HsDesc, HsDescAction, HsDescContent, HsDescReason};
+use crate::control::{Client, Event, RequestError};
+use crate::engine::{
+    Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster, Upload,
+    UploadError, UploadId,
+};
+use crate::hs::address;
+use crate::hs::descriptor::{self, DescriptorError};
+use crate::ident::{HsId, RelayId};
+use crate::time::{Slot, TimePeriod};
+
+/// The longest sleep. Tokio's timers stand still while the machine is suspended and the engine's
+/// clock does not, so a wake after a suspend is at most this late.
+const SLEEP_MAX: Duration = Duration::from_secs(5);
+
+/// Something that a task has finished.
+enum Done {
+    Input(Input),
+    Consensus(Result<ConsensusView, String>),
+    /// The instance's descriptor, or why tor did not give it.
+    Instance(Result<Bytes, RequestError>),
+    /// Tor refused a fetch or an upload: no event will follow.
+    FetchRefused(FetchId, String),
+    UploadRefused(UploadId, UploadError),
+    Bootstrap(ClientStatus),
+}
+
+/// What a task has finished, and in which connection to tor it began.
+type Answer = (u64, Option<Done>);
+
+type Task = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Everything that the loop holds.
+pub(super) struct Shell {
+    config: Config,
+    version: String,
+    instance: HsId,
+    engine: Engine,
+    signer: Signer,
+    control: Client,
+    view: Option<ConsensusView>,
+    /// Counts the connections to tor: an answer of an earlier one is worth nothing.
+    connection: u64,
+    pending: Pending,
+    tor: TorFacts,
+    reporter: Reporter,
+    tasks: JoinSet<Answer>,
+}
+
+impl Shell {
+    pub(super) fn new(
+        config: Config,
+        version: String,
+        instance: HsId,
+        engine: Engine,
+        signer: Signer,
+        control: Client,
+    ) -> Shell {
+        let now = clock::now();
+        Shell {
+            reporter: Reporter::new(),
+            tor: TorFacts::new(now.mono),
+            pending: Pending::default(),
+            view: None,
+            connection: 0,
+            tasks: JoinSet::new(),
+            config,
+            version,
+            instance,
+            engine,
+            signer,
+            control,
+        }
+    }
+
+    /// Goes round until a signal ends it.
+    pub(super) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        mut listener: socket::Listener,
+    ) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut notify = Notify::ready();
+        tracing::info!(
+            event = "started",
+            "Node {} {} started: {} services, {} plain backends",
+            self.config.node.name,
+            self.version,
+            self.config.services.len(),
+            self.config.backends.len()
+        );
+        loop {
+            let sleep = self.until_deadline();
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event),
+                    None => anyhow::bail!("the control port's client has ended"),
+                },
+                Some(done) = self.tasks.join_next() => self.on_done(done?),
+                () = tokio::time::sleep(sleep) => self.tell(Input::Woken),
+                client = listener.accept() => self.serve(client),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => tracing::warn!(
+                    event = "reload_unsupported",
+                    "SIGHUP: a changed configuration needs a restart; nothing was changed"
+                ),
+            }
+            notify.turn(clock::now().mono, &describe::line(&self.snapshot()));
+        }
+        notify.stopping();
+        tracing::info!(event = "stopping", "Stopping; what the HSDirs hold stays valid for hours");
+        if let Err(error) = std::fs::remove_file(&self.config.control.socket) {
+            tracing::debug!(event = "socket", "cannot remove the local socket: {error}");
+        }
+        Ok(())
+    }
+
+    fn until_deadline(&self) -> Duration {
+        let now = clock::now().mono;
+        self.engine.next_deadline().map_or(SLEEP_MAX, |(at, _)| (at - now).min(SLEEP_MAX))
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.engine.handle(input, clock::now());
+        while let Some(action) = self.engine.poll_action() {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::ReadConsensus => {
+                let read = network::read(self.control.clone(), self.addresses());
+                self.spawn(async move { Some(Done::Consensus(read.await)) });
+            }
+            Action::ReadInstance => {
+                let key = format!("hs/service/desc/id/{}", address::bare(&self.instance));
+                self.ask(
+                    |control| async move { Some(Done::Instance(control.getinfo(&key).await)) },
+                );
+            }
+            Action::ReadIntroCircuits => self.read_circuits(),
+            Action::Fetch { id, address, from } => self.fetch(id, address, from),
+            Action::Upload(upload) => self.upload(&upload),
+            Action::Report(report) => {
+                self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
+            }
+        }
+    }
+
+    fn addresses(&self) -> Vec<HsId> {
+        let services = self.config.services.iter().map(|service| service.onion);
+        let backends = self.config.backends.iter().map(|backend| backend.onion);
+        services.chain(backends).chain([self.instance]).collect()
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = Option<Done>> + Send + 'static) {
+        let connection = self.connection;
+        let task: Task = Box::pin(async move { (connection, task.await) });
+        self.tasks.spawn(task);
+    }
+
+    fn ask<F>(&mut self, request: impl FnOnce(Client) -> F)
+    where
+        F: Future<Output = Option<Done>> + Send + 'static,
+    {
+        let task = request(self.control.clone());
+        self.spawn(task);
+    }
+
+    fn read_circuits(&mut self) {
+        let own = address::bare(&self.instance);
+        self.ask(|control| async move {
+            let read = match control.circuits().await {
+                Ok((circuits, _)) => {
+                    let own = circuits.iter().filter(|c| c.address.as_deref() == Some(&own));
+                    Ok(own.filter_map(|circuit| circuit.established_intro()).collect())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            Some(Done::Input(Input::IntroCircuitsRead(read)))
+        });
+    }
+
+    fn fetch(&mut self, id: FetchId, of: HsId, from: RelayId) {
+        self.pending.fetch(of, from, id);
+        self.ask(|control| async move {
+            let error = control.hsfetch(&address::bare(&of), from).await.err()?;
+            Some(Done::FetchRefused(id, error.to_string()))
+        });
+    }
+
+    fn upload(&mut self, upload: &Upload) {
+        let (id, service, to) = (upload.id, upload.service, upload.to);
+        let document = match self.signer.document(upload) {
+            Ok(document) => document,
+            Err(why) => {
+                let refused = Done::UploadRefused(id, UploadError::Unusable(why));
+                return self.spawn(async move { Some(refused) });
+            }
+        };
+        self.pending.upload(service, to, id);
+        self.ask(|control| async move {
+            let error = control.hspost(&address::bare(&service), to, document).await.err()?;
+            let error = match error {
+                RequestError::Refused { status: 552, .. } => UploadError::UnknownHsDir,
+                RequestError::Refused { .. } | RequestError::Argument(_) => {
+                    UploadError::Unusable(error.to_string())
+                }
+                RequestError::Lost { .. } => UploadError::Unanswered,
+                other => UploadError::Failed(other.to_string()),
+            };
+            Some(Done::UploadRefused(id, error))
+        });
+    }
+
+    fn on_done(&mut self, (connection, done): Answer) {
+        match done {
+            None => {}
+            Some(_) if connection != self.connection => {}
+            Some(Done::Input(input)) => self.tell(input),
+            Some(Done::Consensus(Ok(view))) => {
+                self.tor.consensus_read(None);
+                self.view = Some(view.clone());
+                self.tell(Input::ConsensusRead(Ok(Box::new(view))));
+            }
+            Some(Done::Consensus(Err(why))) => {
+                self.tor.consensus_read(Some(&why));
+                self.tell(Input::ConsensusRead(Err(why)));
+            }
+            Some(Done::Instance(answer)) => {
+                let read = self.read_instance(answer);
+                self.tell(Input::InstanceRead(read));
+            }
+            Some(Done::FetchRefused(id, why)) => {
+                self.pending.drop_fetch(id);
+                self.tell(Input::FetchFinished(id, Err(ReadError::Failed(why))));
+            }
+            Some(Done::UploadRefused(id, error)) => {
+                self.pending.drop_upload(id);
+                self.tell(Input::UploadFinished(id, Err(error)));
+            }
+            Some(Done::Bootstrap(status)) => self.tor.status(&status),
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let now = clock::now().mono;
+        match event {
+            Event::Up { version } => {
+                self.reporter.tor_up(&version, self.tor.down_for(now));
+                self.tor.up(version, now);
+                self.connection += 1;
+                self.ask(|control| async move {
+                    let phase = control.getinfo_text("status/bootstrap-phase").await.ok()?;
+                    Some(Done::Bootstrap(ClientStatus::parse_bootstrap_phase(&phase)?))
+                });
+                self.tell(Input::TorConnected);
+            }
+            Event::Down { error, retry_in } => {
+                if self.tor.down(&error, now) {
+                    let longest = self.config.tor.reconnect_max;
+                    self.reporter.tor_down(&error, self.tor.was_up(), longest);
+                } else {
+                    tracing::debug!(event = "tor_retry", "{error}; next try in {retry_in:?}");
+                }
+                self.connection += 1;
+                self.pending.clear();
+                self.tell(Input::TorLost);
+            }
+            Event::HsDesc(event) => self.on_hs_desc(&event),
+            Event::HsDescContent(content) => self.on_content(&content),
+            Event::Circuit(circuit) => {
+                let own = circuit.address.as_deref() == Some(&*address::bare(&self.instance));
+                if own && circuit.purpose.as_deref() == Some("HS_SERVICE_INTRO") {
+                    self.tell(Input::InstanceTouched);
+                }
+            }
+            Event::Status(status) => {
+                self.tor.status(&status);
+                let news = [ClientStatus::ConsensusArrived, ClientStatus::EnoughDirInfo];
+                if news.contains(&status) {
+                    self.tell(Input::ConsensusArrived);
+                }
+            }
+            Event::Signal(name) if name == "RELOAD" => self.tell(Input::InstanceTouched),
+            Event::Signal(_) | Event::NetworkLiveness { .. } => {}
+            Event::Unparsed { line } => {
+                let keyword = line.split(' ').next().unwrap_or_default();
+                tracing::debug!(event = "event_unparsed", keyword, "An event was not understood");
+            }
+        }
+    }
+
+    fn on_hs_desc(&mut self, event: &HsDesc) {
+        let Some(of) = event.address.as_deref().and_then(|a| address::parse(a).ok()) else {
+            return;
+        };
+        let own = of == self.instance;
+        match (event.action, event.hsdir) {
+            (HsDescAction::Uploaded, Some(hsdir)) if own => {
+                self.tell(Input::InstanceTouched);
+                self.tell(Input::InstanceUploaded(hsdir));
+            }
+            (HsDescAction::Created | HsDescAction::Upload, _) if own => {
+                self.tell(Input::InstanceTouched);
+            }
+            (HsDescAction::Uploaded, Some(hsdir)) => {
+                if let Some(id) = self.pending.uploaded(of, hsdir) {
+                    self.tell(Input::UploadFinished(id, Ok(())));
+                }
+            }
+            (HsDescAction::Failed, Some(hsdir)) => {
+                self.on_failed(of, hsdir, event.reason.as_ref());
+            }
+            _ => {}
+        }
+    }
+
+    /// `UNEXPECTED` is the one reason that uploads and fetches share; an upload is likelier then.
+    fn on_failed(&mut self, of: HsId, hsdir: RelayId, reason: Option<&HsDescReason>) {
+        let why = reason.map_or_else(
+            || "failed, tor gives no reason".to_owned(),
+            |reason| format!("failed, tor says {}", reason.keyword()),
+        );
+        let shared = matches!(reason, Some(HsDescReason::Unexpected) | None);
+        if shared || reason == Some(&HsDescReason::UploadRejected) {
+            if let Some(id) = self.pending.uploaded(of, hsdir) {
+                let error = match reason {
+                    Some(HsDescReason::UploadRejected) => UploadError::Rejected,
+                    _ => UploadError::Failed(why),
+                };
+                self.tell(Input::UploadFinished(id, Err(error)));
+                return;
+            }
+            if !shared {
+                return;
+            }
+        }
+        if let Some(id) = self.pending.fetched(of, hsdir) {
+            let error = match reason {
+                Some(HsDescReason::NotFound) => ReadError::NotFound,
+                Some(HsDescReason::BadDesc) => {
+                    ReadError::Refused("tor finds the descriptor invalid".to_owned())
+                }
+                _ => ReadError::Failed(why),
+            };
+            self.tell(Input::FetchFinished(id, Err(error)));
+        }
+    }
+
+    fn on_content(&mut self, content: &HsDescContent) {
+        let (Ok(of), Some(hsdir)) = (address::parse(&content.address), content.hsdir) else {
+            return;
+        };
+        if content.document.is_empty() {
+            return;
+        }
+        let Some(id) = self.pending.fetched(of, hsdir) else { return };
+        let master = self.config.services.iter().any(|service| service.onion == of);
+        let candidates = self.candidates();
+        let fetched = if master {
+            let returned = self.signer.recognise(&of, &content.document, &candidates);
+            returned.map(Fetched::Master).map_err(|error| ReadError::Refused(error.to_string()))
+        } else {
+            let read = read_roster(&content.document, &of, &candidates);
+            read.map(Fetched::Roster).map_err(ReadError::from)
+        };
+        self.tell(Input::FetchFinished(id, fetched));
+    }
+
+    fn read_instance(&self, answer: Result<Bytes, RequestError>) -> Result<Reading, ReadError> {
+        match answer {
+            Ok(document) => match read_roster(&document, &self.instance, &self.candidates()) {
+                Err(Unread::NoPoints) => Err(ReadError::NotFound),
+                other => other.map_err(ReadError::from),
+            },
+            Err(RequestError::Refused { .. }) => Err(ReadError::NotFound),
+            Err(other) => Err(ReadError::Failed(other.to_string())),
+        }
+    }
+
+    /// The periods that an honest descriptor may be of now: a tor may be one ahead or behind.
+    fn candidates(&self) -> Vec<TimePeriod> {
+        self.view.as_ref().map_or(Vec::new(), |view| {
+            let (first, second) = (view.period(Slot::First), view.period(Slot::Second));
+            vec![first, second, first.previous(), second.next()]
+        })
+    }
+
+    fn snapshot(&self) -> crate::engine::Snapshot {
+        self.engine.snapshot(clock::now())
+    }
+
+    fn serve(&mut self, client: socket::Client) {
+        let node = describe::Node {
+            name: self.config.node.name.as_str(),
+            version: &self.version,
+            tor: &self.tor,
+        };
+        let status = describe::status(&node, &self.snapshot(), &mut self.signer, clock::now());
+        match serde_json::to_vec(&status) {
+            Ok(document) => self.spawn(async move {
+                socket::serve(client, document).await;
+                None
+            }),
+            Err(error) => tracing::error!(event = "status_failed", "no status document: {error}"),
+        }
+    }
+}
+
+/// Why an instance's descriptor is no roster.
+enum Unread {
+    NoConsensus,
+    /// Before its first introduction circuit stands, tor shows a descriptor without points.
+    NoPoints,
+    Refused(DescriptorError),
+}
+
+impl From<Unread> for ReadError {
+    fn from(why: Unread) -> ReadError {
+        match why {
+            Unread::NoConsensus => ReadError::Failed("no consensus yet".to_owned()),
+            Unread::NoPoints => ReadError::Refused(DescriptorError::NoPoints.to_string()),
+            Unread::Refused(error) => ReadError::Refused(error.to_string()),
+        }
+    }
+}
+
+fn read_roster(document: &[u8], of: &HsId, candidates: &[TimePeriod]) -> Result<Reading, Unread> {
+    if candidates.is_empty() {
+        return Err(Unread::NoConsensus);
+    }
+    let read = match descriptor::read(document, of, candidates, clock::now().wall) {
+        Ok(read) => read,
+        Err(DescriptorError::NoPoints) => return Err(Unread::NoPoints),
+        Err(error) => return Err(Unread::Refused(error)),
+    };
+    let (revision, pow) = (read.revision, read.pow);
+    let roster = Roster::new(read.period, read.points, read.flow_control);
+    Ok(Reading { roster: roster.ok_or(Unread::NoPoints)?, revision, pow })
+}

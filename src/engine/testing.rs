@@ -1,0 +1,42 @@
+//! Values for the engine's tests.
+
+use crate::ident::{HsId, IntroPoint, NodeId, RelayId};
+use crate::time::{Mono, Now, TimePeriod, Wall};
+use std::time::Duration;
+
+/// A period of the public network's length.
+pub(crate) fn period(number: u64) -> TimePeriod {
+    TimePeriod { number, length_min: 1440, offset_s: 43_200 }
+}
+
+/// An introduction point at relay number `relay` with keys made from `key`.
+pub(crate) fn point(relay: u8, key: u8) -> IntroPoint {
+    IntroPoint {
+        relay: RelayId([relay; 20]),
+        link_specifiers: vec![relay; 65],
+        onion_key: [relay; 32],
+        auth_key: [key; 32],
+        enc_key: [key; 32],
+    }
+}
+
+/// A service's address, made from a number.
+pub(crate) fn address(number: u8) -> HsId {
+    HsId([number; 32])
+}
+
+/// A relay, made from a number.
+pub(crate) fn relay(number: u8) -> RelayId {
+    RelayId([number; 20])
+}
+
+/// A front's name.
+pub(crate) fn front(name: &str) -> NodeId {
+    name.parse().unwrap()
+}
+
+/// The moment `seconds` after the start of a test.
+pub(crate) fn at(seconds: f64) -> Now {
+    let mono = Mono(Duration::from_secs_f64(seconds));
+    Now { mono, wall: Wall(1_800_000_000) + mono.0 }
+}
