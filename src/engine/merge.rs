@@ -148,14 +148,19 @@ impl<'a> Matching<'a> {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by_key(|&front| (self.candidates[front].len(), self.names[front]));
         for front in order {
-            let has = self.taken.values().filter(|&&owner| owner == front).count();
-            if has < round {
-                self.augment(front, &mut BTreeSet::new());
+            if self.count_of(front) < round {
+                self.augment(front, round, &mut BTreeSet::new());
             }
         }
     }
 
-    fn augment(&mut self, front: usize, visited: &mut BTreeSet<RelayId>) -> bool {
+    fn count_of(&self, front: usize) -> usize {
+        self.taken.values().filter(|&&owner| owner == front).count()
+    }
+
+    /// One relay more for `front`: a free one, one of a front that has more than `round`, or one
+    /// whose owner finds another in the same way.
+    fn augment(&mut self, front: usize, round: usize, visited: &mut BTreeSet<RelayId>) -> bool {
         let relays = self.preference[front].clone();
         if let Some(&free) = relays.iter().find(|relay| !self.taken.contains_key(relay)) {
             self.taken.insert(free, front);
@@ -166,7 +171,9 @@ impl<'a> Matching<'a> {
             if owner == Some(front) || !visited.insert(relay) {
                 continue;
             }
-            if owner.is_some_and(|owner| self.augment(owner, visited)) {
+            let yields =
+                |owner| self.count_of(owner) > round || self.augment(owner, round, visited);
+            if owner.is_some_and(yields) {
                 self.taken.insert(relay, front);
                 return true;
             }
@@ -188,6 +195,7 @@ mod tests {
     use super::super::testing::{front, point};
     use super::*;
 
+    #[derive(Clone)]
     struct Front {
         name: NodeId,
         points: Vec<IntroPoint>,
@@ -213,6 +221,21 @@ mod tests {
 
     fn counts(plan: &Plan, names: &[&str]) -> Vec<usize> {
         names.iter().map(|name| plan.count_of(&front(name))).collect()
+    }
+
+    /// No front could have a relay of a front that has two more than it.
+    fn assert_fair(fronts: &[Front], plan: &Plan, cap: Option<usize>) {
+        let offering = fronts.iter().filter(|f| !f.points.is_empty());
+        if offering.clone().count() > cap.unwrap_or(20) {
+            return;
+        }
+        for front in offering {
+            let has = plan.count_of(&front.name);
+            for (owner, point) in &plan.points {
+                let offered = front.points.iter().any(|p| p.relay == point.relay);
+                assert!(!offered || plan.count_of(owner) < has + 2, "{plan:?}");
+            }
+        }
     }
 
     #[test]
@@ -263,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn fronts_with_two_listed_points_give_one_up_for_a_front_that_has_none() {
+        let b = offering("b", &[(1, 11), (2, 12)]);
+        let c = offering("c", &[(3, 13), (4, 14)]);
+        let first = merged(&[b.clone(), c.clone()], None, None).unwrap();
+        assert_eq!(counts(&first, &["b", "c"]), [2, 2]);
+        let a = offering("a", &[(1, 1), (3, 3)]);
+        let plan = merged(&[a, b, c], Some(&first), None).unwrap();
+        assert_eq!(counts(&plan, &["a", "b", "c"]), [1, 1, 2]);
+    }
+
+    #[test]
     fn flow_control_is_named_only_when_all_agree() {
         let mut fronts = [offering("a", &[(1, 1)]), offering("b", &[(2, 2)])];
         fronts[1].flow_control = None;
@@ -304,6 +338,27 @@ mod tests {
             assert!(plan.points.len() <= cap.unwrap_or(20));
             let again = merged(&fronts, Some(&plan), cap).unwrap();
             assert_eq!(again, plan, "unchanged offers leave the plan as it is");
+            assert_fair(&fronts, &plan, cap);
+        }
+
+        #[test]
+        fn what_was_listed_before_takes_nothing_from_a_front_that_has_less(
+            before in proptest::collection::vec(
+                proptest::collection::vec((0u8..6, 0u8..), 0..6), 3),
+            after in proptest::collection::vec(
+                proptest::collection::vec((0u8..6, 0u8..), 0..6), 3),
+        ) {
+            let fronts = |offers: &[Vec<(u8, u8)>]| -> Vec<Front> {
+                ["a", "b", "c"].iter().zip(offers).map(|(n, points)| offering(n, points)).collect()
+            };
+            let first = merged(&fronts(&before), None, None);
+            let kept: Vec<_> = before.iter().zip(&after).map(|(old, new)| {
+                old.iter().take(2).chain(new).copied().collect()
+            }).collect();
+            let fronts = fronts(&kept);
+            if let Some(plan) = merged(&fronts, first.as_deref(), None) {
+                assert_fair(&fronts, &plan, None);
+            }
         }
     }
 }
