@@ -61,6 +61,7 @@ impl World {
             quick_retries: 3,
             upload_timeout: Duration::from_secs(60),
             seed: 1,
+            mesh: None,
         };
         let engine = Engine::new(settings);
         let mut world = World { engine, fronts, services, mono: Mono::default(), uploads: 0 };

@@ -142,5 +142,6 @@ fn engine_settings(config: &Config, instance: HsId) -> engine::Settings {
         quick_retries: config.resilience.hsdir_max_retries,
         upload_timeout: config.resilience.upload_timeout,
         seed: rand::rng().random(),
+        mesh: None,
     }
 }

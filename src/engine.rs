@@ -12,6 +12,7 @@ mod action;
 mod fetch;
 mod gather;
 mod merge;
+mod mesh;
 mod publish;
 mod rng;
 mod roster;
@@ -26,14 +27,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::action::{
-    Action, Blocked, ConsensusView, FetchId, Fetched, Input, ReadError, Report, Responsible,
-    Returned, RoundReason, Upload, UploadError, UploadId,
+    Action, Blocked, ConsensusView, FetchId, Fetched, Input, MeshReport, MeshState, PeerLink,
+    ReadError, Report, Request, RequestError, RequestId, Reregistration, Responsible, Returned,
+    RoundReason, Upload, UploadError, UploadId,
 };
 pub use self::gather::FrontView;
 pub use self::merge::Plan;
+pub use self::mesh::{JoiningView, MeshView, PeerState, PeerView};
 pub use self::publish::{DescriptorView, HsDirView};
 pub use self::roster::{Reading, Roster};
-pub use self::settings::Settings;
+pub use self::settings::{MeshSettings, Settings};
 
 use self::gather::Gather;
 use self::merge::{Desired, Offer, merge};
@@ -66,6 +69,8 @@ pub enum Reason {
     Gather,
     /// A round, an upload, a retry or a fetch-back is due.
     Publish,
+    /// A heartbeat, a knock, a try again or a sweep is due.
+    Mesh,
 }
 
 /// The deterministic core of a node.
@@ -101,6 +106,8 @@ pub struct Snapshot {
     pub fronts: Vec<FrontView>,
     /// The services with their descriptors, earlier period first.
     pub services: Vec<(HsId, Vec<DescriptorView>)>,
+    /// The mesh; `None`: this node is alone.
+    pub mesh: Option<MeshView>,
 }
 
 impl Engine {
@@ -171,6 +178,7 @@ impl Engine {
             view: view.map(|v| (v.first, v.second, v.window.client_facing())),
             fronts: self.gather.fronts(current, now.mono),
             services: self.publishers.iter().map(|(id, p)| (*id, p.views(now.mono))).collect(),
+            mesh: None,
         }
     }
 
@@ -212,7 +220,16 @@ impl Engine {
                     publisher.upload_finished(id, &result, ctx)
                 });
             }
-            Input::Woken => {}
+            Input::FrameReceived { .. }
+            | Input::FrameRefused { .. }
+            | Input::LinkChanged { .. }
+            | Input::TorPathChanged(_)
+            | Input::Announced(_)
+            | Input::Certified(_)
+            | Input::TokenIssued(_)
+            | Input::SecretsStored
+            | Input::Asked(..)
+            | Input::Woken => {}
         }
     }
 

@@ -86,6 +86,35 @@ byte_value! {
     RelayId, 20, "{:02X}"
 }
 
+byte_value! {
+    /// A node's static key in WireGuard (Curve25519): whom a session is with.
+    PeerKey, 32, "{:02x}"
+}
+byte_value! {
+    /// The key with which a node signs what it announces of itself (Ed25519).
+    NodeKey, 32, "{:02x}"
+}
+byte_value! {
+    /// The key that certifies the members of a cluster (Ed25519).
+    ClusterKey, 32, "{:02x}"
+}
+byte_value! {
+    /// A cluster, by the hash of the key that it began with.
+    ClusterId, 16, "{:02x}"
+}
+byte_value! {
+    /// An invitation, by the hash of its secret.
+    TokenId, 16, "{:02x}"
+}
+
+/// How often a node has begun anew or contradicted a rumour: only its owner raises it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
+/// The number of a publisher's reign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
 /// The most bytes that the encoded link specifiers of one introduction point may take.
 pub const LINK_SPECIFIERS_MAX_BYTES: usize = 200;
 

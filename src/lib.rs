@@ -9,8 +9,11 @@
 //! | room | what it knows | may use |
 //! |---|---|---|
 //! | [`ident`], [`time`] | vocabulary without logic | `std` |
-//! | [`engine`] | every decision: what to gather, merge and publish, and when | `ident`, `time` |
+//! | [`message`] | what nodes say to each other, as plain values | `ident`, `time` |
+//! | [`engine`] | every decision: what to gather, merge and publish, and when; who is there | `ident`, `time`, `message` |
 //! | [`hs`] | keys, time periods, hash ring, revision counters, descriptors | `ident`, `time` |
+//! | [`wire`] | peer frames as bytes, certificates, invitations | `ident`, `time`, `message` |
+//! | [`transport`] | sessions with peers: WireGuard over UDP and over onion streams | `wire` and its rooms |
 //! | [`control`] | tor's control port | values of `hs`, `ident`, `time` |
 //! | [`config`] | the configuration file, parsed once into types that hold its rules | `hs`, `ident`, `time` |
 //! | [`status`] | the status document, and the verdict on it | `time` |
@@ -27,6 +30,9 @@ pub mod daemon;
 pub mod engine;
 pub mod hs;
 pub mod ident;
+pub mod message;
 pub mod status;
 pub mod telemetry;
 pub mod time;
+pub mod transport;
+pub mod wire;

@@ -7,17 +7,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may name, itself aside.
-const RULE: [(&str, &[&str]); 11] = [
+const RULE: [(&str, &[&str]); 14] = [
     ("ident", &[]),
     ("time", &[]),
-    ("engine", &["ident", "time"]),
+    ("message", &["ident", "time"]),
+    ("engine", &["ident", "message", "time"]),
+    ("wire", &["ident", "message", "time"]),
+    ("transport", &["ident", "message", "time", "wire"]),
     ("hs", &["ident", "time"]),
     ("control", &["hs", "ident", "time"]),
     ("status", &["ident", "time"]),
     ("telemetry", &["ident", "time"]),
     ("config", &["hs", "ident", "time"]),
-    ("daemon", &["config", "control", "engine", "hs", "ident", "status", "telemetry", "time"]),
-    ("cli", &["config", "daemon", "hs", "ident", "status", "telemetry", "time"]),
+    (
+        "daemon",
+        &[
+            "config",
+            "control",
+            "engine",
+            "hs",
+            "ident",
+            "message",
+            "status",
+            "telemetry",
+            "time",
+            "transport",
+            "wire",
+        ],
+    ),
+    ("cli", &["config", "daemon", "hs", "ident", "message", "status", "telemetry", "time", "wire"]),
     ("main", &["cli"]),
 ];
 

@@ -270,6 +270,7 @@ mod tests {
             quick_retries: 3,
             upload_timeout: minute,
             seed: 1,
+            mesh: None,
         })
     }
 

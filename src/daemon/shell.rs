@@ -167,6 +167,16 @@ impl Shell {
             Action::Report(report) => {
                 self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
             }
+            Action::Send { .. }
+            | Action::Admit(_)
+            | Action::Dismiss { .. }
+            | Action::OpenDoors(_)
+            | Action::Knock { .. }
+            | Action::Announce(_)
+            | Action::Certify(_)
+            | Action::SendSecrets { .. }
+            | Action::Persist(_)
+            | Action::Reply(..) => {}
         }
     }
 

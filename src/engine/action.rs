@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use super::merge::Plan;
 use super::roster::Reading;
-use crate::ident::{HsId, NodeId, RelayId};
+use crate::ident::{HsId, Incarnation, NodeId, PeerKey, RelayId, TokenId};
+use crate::message::{
+    Announcement, Certificate, Frame, JoinRefusal, Member, Party, Path, Refusal, Succession, Token,
+    Welcome,
+};
 use crate::time::{Slot, TimePeriod, Wall, Window};
 
 /// What the own tor's consensus says about the hash ring.
@@ -95,8 +99,100 @@ pub enum Input {
     FetchFinished(FetchId, Result<Fetched, ReadError>),
     /// An upload was answered.
     UploadFinished(UploadId, Result<(), UploadError>),
+    /// A frame came in a session; every signature in it holds.
+    FrameReceived {
+        /// Whom the session is with.
+        from: Party,
+        /// How it came.
+        path: Path,
+        /// What came.
+        frame: Box<Frame>,
+    },
+    /// Something was refused before it became a frame.
+    FrameRefused {
+        /// Whose session, where that is known.
+        from: Option<PeerKey>,
+        /// How it came.
+        path: Path,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A session with a peer was established (`up`), or its transport failed: a hint that saves
+    /// time, never a proof.
+    LinkChanged {
+        /// With whom.
+        peer: PeerKey,
+        /// Over which path.
+        path: Path,
+        /// It stands.
+        up: bool,
+    },
+    /// Whether peers can be called over Tor: a SOCKS port is known and tor is connected.
+    TorPathChanged(bool),
+    /// Our own announcement, signed: the answer to [`Action::Announce`].
+    Announced(Box<Announcement>),
+    /// A certificate that was asked for with [`Action::Certify`], signed.
+    Certified(Box<Certificate>),
+    /// An invitation was made here; its record is signed.
+    TokenIssued(Box<Token>),
+    /// The secrets that the certificate entitles to are stored.
+    SecretsStored,
+    /// An operator's wish; it is answered with [`Action::Reply`].
+    Asked(RequestId, Request),
     /// A deadline has come.
     Woken,
+}
+
+/// Names an operator's wish, so that the answer finds its asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// What an operator may ask of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Make an invitation good for nobody.
+    Revoke(TokenId),
+    /// Remove a member for ever.
+    Remove {
+        /// Whom.
+        name: NodeId,
+        /// Although it is not dead.
+        force: bool,
+    },
+    /// Say goodbye to everybody.
+    Leave,
+}
+
+/// Why a wish is not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestError {
+    /// There is no such member.
+    NoSuchMember,
+    /// There is no such invitation.
+    NoSuchToken,
+    /// The invitation was used already.
+    TokenUsed,
+    /// The member is not dead, and nobody forces it.
+    NotDead,
+    /// This node lacks the key to certify: ask a bootstrap node.
+    NotBootstrap,
+    /// A node does not remove itself.
+    Oneself,
+    /// The node is not in a cluster.
+    NoCluster,
+}
+
+/// What the mesh must remember over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeshState {
+    /// Our own last one.
+    pub incarnation: Incarnation,
+    /// The keys after the first that certify.
+    pub successions: Vec<Succession>,
+    /// Everybody, ourselves included.
+    pub members: Vec<Member>,
+    /// The invitations, on a bootstrap node.
+    pub tokens: Vec<Token>,
 }
 
 /// What an HSDir returned.
@@ -189,8 +285,67 @@ pub enum Action {
     },
     /// Sign and upload a master descriptor; answer with [`Input::UploadFinished`].
     Upload(Upload),
+    /// Send a frame.
+    Send {
+        /// To whom.
+        to: Party,
+        /// How.
+        path: Path,
+        /// What.
+        frame: Box<Frame>,
+    },
+    /// Keep sessions with this peer, or take its new addresses.
+    Admit(PeerLink),
+    /// End the sessions with this peer, and refuse new ones when it is `banned`.
+    Dismiss {
+        /// Whose.
+        key: PeerKey,
+        /// It was removed.
+        banned: bool,
+    },
+    /// The invitations by which newcomers may open a session now: all of them, each with the
+    /// public key of its session. None: no door is open.
+    OpenDoors(Vec<(TokenId, PeerKey)>),
+    /// Open a session with a bootstrap node of our invitation, over a fresh circuit when by Tor.
+    Knock {
+        /// Its place in the list.
+        door: u8,
+        /// How.
+        path: Path,
+    },
+    /// Sign our announcement; answer with [`Input::Announced`]. Its signature is not filled in.
+    Announce(Box<Announcement>),
+    /// Sign a certificate; answer with [`Input::Certified`]. Its signature and generation are not
+    /// filled in.
+    Certify(Box<Certificate>),
+    /// Send the secrets that this member may have.
+    SendSecrets {
+        /// To whom.
+        to: PeerKey,
+        /// How.
+        path: Path,
+        /// The key that certifies members.
+        bootstrap: bool,
+        /// The master keys.
+        publisher: bool,
+    },
+    /// Write this down before any action that comes after.
+    Persist(Box<MeshState>),
+    /// Answer an operator's wish.
+    Reply(RequestId, Result<(), RequestError>),
     /// Say it to the operator.
     Report(Report),
+}
+
+/// What the transport must know of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerLink {
+    /// Its name, for messages.
+    pub name: NodeId,
+    /// Its sessions' key.
+    pub key: PeerKey,
+    /// Its last announcement: addresses and client key. `None`: not heard yet.
+    pub announcement: Option<Announcement>,
 }
 
 /// One upload to one HSDir.
@@ -316,6 +471,177 @@ pub enum Report {
     },
     /// Publishing stopped, or (`None`) goes on.
     Blocked(Option<Blocked>),
+    /// Something happened among the nodes.
+    Mesh(MeshReport),
+}
+
+/// What an operator should know about the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MeshReport {
+    /// A peer did not answer a heartbeat.
+    PeerMissed {
+        /// Who.
+        peer: NodeId,
+        /// How many in a row.
+        missed: u32,
+        /// How many more until it is dead.
+        left: u32,
+    },
+    /// A peer is dead.
+    PeerDead {
+        /// Who.
+        peer: NodeId,
+        /// How many introduction points it had offered.
+        points: usize,
+        /// When they leave unless it returns.
+        grace: Duration,
+    },
+    /// A dead peer came back.
+    PeerRecovered {
+        /// Who.
+        peer: NodeId,
+        /// Since it was heard last.
+        away: Duration,
+        /// Its introduction points had left the descriptor; otherwise they stayed.
+        refetch: bool,
+        /// It comes and goes: its introduction points wait so long.
+        damped: Duration,
+    },
+    /// A peer's heartbeats go over another path.
+    PathChanged {
+        /// Whose.
+        peer: NodeId,
+        /// The new path.
+        path: Path,
+        /// How long the old one has been silent.
+        silent: Duration,
+    },
+    /// Every peer is out of sight while our own tor works.
+    Partition,
+    /// At least one peer is in sight again.
+    PartitionHealed {
+        /// After so long.
+        after: Duration,
+    },
+    /// A node joined.
+    NodeJoined {
+        /// Who.
+        peer: NodeId,
+    },
+    /// A node said goodbye.
+    NodeLeft {
+        /// Who.
+        peer: NodeId,
+    },
+    /// A node was removed for ever.
+    NodeRemoved {
+        /// Who.
+        peer: NodeId,
+    },
+    /// A newcomer was not let in.
+    JoinRefused {
+        /// The name it gave.
+        name: NodeId,
+        /// Why.
+        why: JoinRefusal,
+    },
+    /// We try to get in.
+    Knocking {
+        /// Which bootstrap node of the invitation.
+        door: u8,
+        /// How.
+        path: Path,
+        /// How often we have tried.
+        attempt: u32,
+        /// When we try again if nobody answers.
+        again: Duration,
+    },
+    /// We are in: the shell writes down what the welcome says.
+    Joined {
+        /// What we were told.
+        welcome: Box<Welcome>,
+        /// How many others there are.
+        peers: usize,
+    },
+    /// We are not let in.
+    JoinFailed {
+        /// Why.
+        why: JoinRefusal,
+    },
+    /// We presented our membership again.
+    Reregistered {
+        /// To whom.
+        peer: NodeId,
+        /// Why.
+        why: Reregistration,
+    },
+    /// A peer cannot take us now.
+    PeerBusy {
+        /// Who.
+        peer: NodeId,
+        /// It asked us to wait so long.
+        wait: Duration,
+    },
+    /// Fewer peers than expected: we ask around.
+    Discovery {
+        /// Seen alive, ourselves included.
+        alive: usize,
+        /// Expected.
+        expected: usize,
+    },
+    /// A peer's clock is off.
+    ClockSkew {
+        /// Whose.
+        peer: NodeId,
+        /// Its clock minus ours.
+        ahead_s: i64,
+    },
+    /// A peer's clock is right again.
+    ClockAgrees {
+        /// Whose.
+        peer: NodeId,
+    },
+    /// Somebody said that we are dead or gone; we contradict.
+    RumourContradicted {
+        /// Who said it.
+        by: NodeId,
+    },
+    /// Two members came in with one name or one invitation; the later is refused.
+    NameClash {
+        /// The name.
+        name: NodeId,
+    },
+    /// Something from a peer was refused; said once, then counted.
+    Refused {
+        /// Who; `None`: a stranger.
+        peer: Option<NodeId>,
+        /// How it came.
+        path: Path,
+        /// Why.
+        reason: Refusal,
+    },
+    /// We were removed from the cluster.
+    WeAreRemoved,
+    /// Everybody in sight knows that we go.
+    Farewell {
+        /// How many do.
+        seen: usize,
+        /// Of so many.
+        of: usize,
+    },
+}
+
+/// Why a node presents its membership again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reregistration {
+    /// The peer does not know us.
+    Unknown,
+    /// The peer has begun anew.
+    Restarted,
+    /// It could not be reached.
+    Unreachable,
+    /// Three failures in a row: through any bootstrap node, from the start.
+    Full,
 }
 
 /// Why a round of uploads begins.

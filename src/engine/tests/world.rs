@@ -93,6 +93,7 @@ pub(super) fn settings() -> Settings {
         quick_retries: 3,
         upload_timeout: Duration::from_secs(60),
         seed: 7,
+        mesh: None,
     }
 }
 

@@ -1,0 +1,1 @@
+//! Sessions with peers: WireGuard over UDP and over onion streams.

@@ -1,0 +1,1 @@
+//! Peer frames as bytes, certificates and invitations.
