@@ -104,7 +104,7 @@ impl World {
                 self.uploads += 1;
                 Some(Input::UploadFinished(upload.id, Ok(())))
             }
-            Action::Report(_) => None,
+            _ => None,
         }
     }
 

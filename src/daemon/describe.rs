@@ -304,6 +304,7 @@ mod tests {
                 view: Some((FIRST, FIRST.next(), Slot::First)),
                 fronts: vec![front()],
                 services,
+                mesh: None,
             };
             in_descriptor(&front(), &snapshot)
         };

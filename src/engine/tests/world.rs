@@ -272,6 +272,7 @@ impl World {
                 }
                 Action::Fetch { id, address, from } => self.fetch(id, address, from),
                 Action::Upload(upload) => self.upload(upload),
+                other => panic!("a node alone must not {other:?}"),
             }
         }
     }
