@@ -28,7 +28,6 @@ pub(super) struct Peer {
     pub(super) received: [u64; 2],
     pub(super) load: Load,
     beats: BTreeMap<u64, Mono>,
-    pub(super) busy_until: Option<Mono>,
     /// When it was declared dead; `None`: it is not.
     pub(super) died: Option<Mono>,
     /// Its points have left because it died.

@@ -255,11 +255,10 @@ mod tests {
     fn own(points: &[(u64, Vec<IntroPoint>)]) -> OwnRoster {
         let mut own = OwnRoster::default();
         let name = front("a");
-        let offer = |points: &'_ [IntroPoint]| points.iter().collect::<Vec<_>>();
-        let offers: Vec<_> = points
+                let offers: Vec<_> = points
             .iter()
             .map(|(number, points)| {
-                let points = offer(points);
+                let points = points.iter().collect();
                 (period(*number), Offer { front: &name, points, flow_control: Some("1-2 31") })
             })
             .collect();
