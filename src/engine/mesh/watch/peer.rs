@@ -263,9 +263,9 @@ impl Peer {
         for path in Path::BOTH {
             while let Some(lapse) = self.lane(path).lapse(tick.now) {
                 match lapse {
-                    Lapse::Again { number, last } => {
+                    Lapse::Again { number, worrying } => {
                         tick.out.push(Signal::Beat { peer: self.name.clone(), path, beat: number });
-                        if last && path == self.path && self.state != PeerState::Dead {
+                        if worrying && path == self.path && self.state != PeerState::Dead {
                             self.ask_other(number, tick);
                         }
                     }
