@@ -131,15 +131,24 @@ impl Peer {
         self.other_broke = false;
         if matches!(self.state, PeerState::Dead | PeerState::Joining) {
             if self.state == PeerState::Dead {
-                self.next = Some(now);
-                self.pulse = None;
+                self.begin_anew(now);
             }
             let damped = self.damping.delay(now);
             self.damped_until = Some(now + damped);
-            self.died = None;
             out.push(Signal::Alive { peer: self.name.clone(), away, damped });
         }
         self.state = PeerState::Alive;
+    }
+
+    /// Back from the dead, on the path that it had: what failed meanwhile says nothing about it.
+    fn begin_anew(&mut self, now: Mono) {
+        self.next = Some(now);
+        self.pulse = None;
+        self.died = None;
+        for lane in &mut self.lanes {
+            lane.forget();
+            lane.failing = None;
+        }
     }
 
     /// It answered a heartbeat.
@@ -303,7 +312,7 @@ impl Peer {
         if self.next.is_some_and(|at| at <= now) {
             self.pulse(tick);
         }
-        if self.urgent.take().is_some() {
+        if self.urgent.take().is_some() && tick.means.usable(self.path) {
             self.looked = Some(now);
             self.number = self.number.saturating_add(1);
             self.beat(self.path, self.number, tick);
