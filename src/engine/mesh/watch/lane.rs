@@ -21,8 +21,10 @@ pub(super) struct Rhythm {
     pub(super) tries: u8,
     /// The try that gives reason to ask over the other path too.
     pub(super) worry: u8,
-    /// When an ask comes to nothing: before the shortest pulse on this path ends.
+    /// An ask comes to nothing so late, which is before the shortest pulse on this path ends,
     pub(super) overdue: Duration,
+    /// or later on a path that has been slow, but not after this.
+    pub(super) overdue_max: Duration,
 }
 
 impl Rhythm {
@@ -34,7 +36,7 @@ impl Rhythm {
             Path::WireGuard => (interval / 5, 4, 3, interval * 9 / 10),
             Path::Tor => (interval, 2, 2, interval * 9 / 5),
         };
-        Rhythm { step, tries, worry, overdue }
+        Rhythm { step, tries, worry, overdue, overdue_max: overdue * 5 / 3 }
     }
 }
 
@@ -42,9 +44,12 @@ impl Rhythm {
 #[derive(Clone, Copy, Debug)]
 struct Ask {
     number: u64,
+    sent: Mono,
+    /// When the oldest one was sent that waits with it.
     began: Mono,
     tries: u8,
     rhythm: Rhythm,
+    patience: Duration,
     /// When it is tried again.
     again: Option<Mono>,
     /// When it has come to nothing; `None`: it has.
@@ -83,9 +88,12 @@ impl Lane {
     /// asked often would never fail.
     pub(super) fn ask(&mut self, number: u64, rhythm: Rhythm, now: Mono) {
         let waiting = self.ask.and_then(|ask| Some((ask.began, ask.overdue?)));
-        let (began, overdue) = waiting.unwrap_or((now, now + rhythm.overdue));
+        let slow = self.rtt.unwrap_or_default() * 2;
+        let patience = slow.clamp(rhythm.overdue, rhythm.overdue_max);
+        let (began, overdue) = waiting.unwrap_or((now, now + patience));
         let (again, overdue) = (Some(now + rhythm.step), Some(overdue));
-        self.ask = Some(Ask { number, began, tries: 1, rhythm, again, overdue });
+        let sent = now;
+        self.ask = Some(Ask { number, sent, began, tries: 1, rhythm, patience, again, overdue });
         self.asked.rotate_right(1);
         self.asked[0] = Some((number, now));
         self.sent = self.sent.saturating_add(1);
@@ -118,8 +126,13 @@ impl Lane {
         if self.failing.is_some_and(|since| since <= sent) {
             self.failing = None;
         }
-        if self.ask.is_some_and(|ask| ask.number == number) {
-            self.ask = None;
+        match &mut self.ask {
+            Some(ask) if ask.number == number => self.ask = None,
+            Some(ask) if ask.began <= sent => {
+                ask.began = ask.sent;
+                ask.overdue = Some(ask.sent + ask.patience);
+            }
+            _ => {}
         }
         true
     }
@@ -202,6 +215,36 @@ mod tests {
         lane.lapse(at(2400));
         assert!(lane.answered(8, at(2440)));
         assert_eq!(lane.rtt, Some(Duration::from_millis((40 * 7 + 440) / 8)));
+    }
+
+    #[test]
+    fn a_slow_path_gets_more_time() {
+        let mut lane = asked(Path::WireGuard, at(0));
+        assert!(lane.answered(7, at(1400)));
+        lane.ask(8, Rhythm::of(Path::WireGuard, INTERVAL), at(2000));
+        assert_eq!(overdue(&mut lane), at(4800));
+        lane.answered(8, at(6000));
+        lane.ask(9, Rhythm::of(Path::WireGuard, INTERVAL), at(6000));
+        assert_eq!(overdue(&mut lane), at(9000));
+    }
+
+    #[test]
+    fn the_answer_to_an_older_ask_gives_the_newer_one_its_own_time() {
+        let mut lane = asked(Path::Tor, at(0));
+        lane.ask(8, Rhythm::of(Path::Tor, INTERVAL), at(2000));
+        assert!(lane.answered(7, at(2100)));
+        assert_eq!(overdue(&mut lane), at(5600));
+        assert_eq!(lane.failing, Some(at(2000)));
+    }
+
+    /// When what waits comes to nothing.
+    fn overdue(lane: &mut Lane) -> Mono {
+        loop {
+            let next = lane.deadline().unwrap();
+            if lane.lapse(next) == Some(Lapse::Overdue) {
+                return next;
+            }
+        }
     }
 
     #[test]

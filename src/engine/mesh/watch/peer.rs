@@ -38,7 +38,6 @@ pub(super) struct Tick<'a> {
 /// One interval: within it the peer is to be heard.
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
-    number: u64,
     began: Mono,
     ends: Mono,
 }
@@ -388,7 +387,7 @@ impl Peer {
             Some(died) if tick.now - died >= TRIED_HARD => tick.rng.around(TRIED),
             _ => about(tick.means.interval(self.path), tick.rng),
         };
-        self.pulse = Some(Pulse { number, began: tick.now, ends: tick.now + interval });
+        self.pulse = Some(Pulse { began: tick.now, ends: tick.now + interval });
         if self.state == PeerState::Dead {
             let other = self.path.other();
             let turn = number.is_multiple_of(2) && tick.means.usable(other);

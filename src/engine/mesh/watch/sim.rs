@@ -35,12 +35,14 @@ enum Event {
 }
 
 /// How datagrams fare. Onion streams lose nothing, keep the order and take 0.025 to 1 s.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Weather {
     /// How many of a thousand datagrams are lost.
     loss_permille: usize,
     /// Every link goes dark for a mean of 2 s in a mean of 200 s, both ways.
     bursts: bool,
+    /// How long a datagram takes: at least and at most.
+    delay_ms: [u64; 2],
 }
 
 /// The network between two nodes, one way.
@@ -265,7 +267,8 @@ impl World {
                 if lost || self.links[from * size + to].cut || self.dark(from, to) {
                     return;
                 }
-                self.now + self.chance.between(ms(5), ms(60))
+                let [min, max] = self.weather.delay_ms.map(ms);
+                self.now + self.chance.between(min, max)
             }
             Path::Tor => {
                 let at = self.now + self.chance.between(ms(25), ms(1000));

@@ -1,6 +1,8 @@
 //! From the first miss to death and back.
 
+use super::super::super::PeerView;
 use super::*;
+use crate::ident::{Incarnation, PeerKey};
 
 #[test]
 fn a_silent_peer_is_suspect_then_dead_and_every_step_is_said() {
@@ -139,4 +141,57 @@ fn a_dismissed_peer_is_not_thought_of_again() {
     assert!(bench.beats("a", Path::WireGuard).is_empty());
     assert_eq!(bench.watch.last_heard(&id("a"), bench.now), None);
     assert_eq!(bench.news(), Vec::<&Signal>::new());
+}
+
+#[test]
+fn the_view_says_how_a_peer_stands() {
+    let mut bench = Bench::of(pace(), &["a", "b", "c"]);
+    let view = view_of(&bench, "a");
+    assert_eq!((view.state, view.missed, view.deaths), (PeerState::Alive, 0, 0));
+    assert_eq!((view.path, view.rtt), (Some(Path::WireGuard), Some(Duration::ZERO)));
+    assert!(view.sent[0] >= 3 && view.sent[1] == 1, "{:?}", view.sent);
+    bench.silence("a");
+    bench.until(missed("a"));
+    bench.watch.seen(&id("a"), &id("c"), Some(Duration::ZERO), bench.now);
+    let view = view_of(&bench, "a");
+    assert_eq!((view.state, view.missed, view.path), (PeerState::Suspect, 1, None));
+    assert_eq!(view.vouched_by, Some(id("c")));
+    bench.until(dead("a"));
+    let view = view_of(&bench, "a");
+    assert_eq!((view.state, view.deaths, view.vouched_by), (PeerState::Dead, 1, None));
+    assert!(view.last_heard > Some(secs(6)));
+    bench.watch.busy(&id("b"), bench.now + secs(9));
+    assert_eq!(view_of(&bench, "b").busy, Some(secs(9)));
+}
+
+fn view_of(bench: &Bench, name: &str) -> PeerView {
+    let mut view = PeerView {
+        name: id(name),
+        key: PeerKey([0; 32]),
+        state: PeerState::Joining,
+        missed: 0,
+        last_heard: None,
+        path: None,
+        rtt: None,
+        vouched_by: None,
+        points: 0,
+        tor: None,
+        app: None,
+        clock_ahead_s: None,
+        clock_bad: false,
+        version: None,
+        incarnation: Incarnation(0),
+        bootstrap: false,
+        publisher: false,
+        spare: false,
+        drained: false,
+        disagrees: false,
+        damped: None,
+        busy: None,
+        sent: [0; 2],
+        received: [0; 2],
+        deaths: 0,
+    };
+    bench.watch.fill(&mut view, bench.now);
+    view
 }

@@ -12,7 +12,7 @@ fn a_vouched_peer_stays_suspect_until_the_vouches_end() {
         bench.watch.seen(&id("a"), &id("b"), Some(secs(1)), bench.now);
     }
     assert_eq!(bench.state("a"), PeerState::Suspect);
-    assert_eq!(bench.count(|s| matches!(s, Signal::Missed { left: 0, .. })) > 20, true);
+    assert!(bench.count(|s| matches!(s, Signal::Missed { left: 0, .. })) > 20);
     let left = bench.until(dead("a"));
     assert!((secs(4)..secs(9)).contains(&left), "{left:?}");
 }
@@ -40,8 +40,10 @@ fn all_silent_at_once_die_after_twice_the_time_and_then_it_is_a_partition() {
     let took = secs(10) + bench.until(|s| *s == Signal::Partition);
     assert!((Duration::from_millis(10_800)..secs(16)).contains(&took), "{took:?}");
     assert_eq!(bench.count(|s| matches!(s, Signal::Dead { .. })), 3);
+    assert!(bench.watch.partitioned(bench.now).is_some());
     bench.unblock("b", Path::Tor);
     bench.until(|s| matches!(s, Signal::PartitionHealed { .. }));
+    assert_eq!(bench.watch.partitioned(bench.now), None);
     assert_eq!(bench.state("b"), PeerState::Alive);
 }
 
