@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn quiet_hours_halve_it() {
         assert_eq!(delays(&[0, 3600, 7200]), [0, 0, 0]);
-        assert_eq!(delays(&[0, 60, 120, 180 + 2 * 3600]), [0, 10, 20, 10]);
+        assert_eq!(delays(&[0, 60, 120, 180, 180 + 2 * 3600]), [0, 10, 20, 40, 20]);
         let mut damping = Damping::default();
         (1..=4).for_each(|n| damping.died(at(n)));
         assert_eq!(damping.delay(at(4 + 3600)), Duration::from_secs(20));

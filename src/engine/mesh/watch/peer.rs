@@ -38,7 +38,6 @@ pub(super) struct Tick<'a> {
 /// One interval: within it the peer is to be heard.
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
-    number: u64,
     began: Mono,
     ends: Mono,
 }
@@ -131,15 +130,24 @@ impl Peer {
         self.other_broke = false;
         if matches!(self.state, PeerState::Dead | PeerState::Joining) {
             if self.state == PeerState::Dead {
-                self.next = Some(now);
-                self.pulse = None;
+                self.begin_anew(now);
             }
             let damped = self.damping.delay(now);
             self.damped_until = Some(now + damped);
-            self.died = None;
             out.push(Signal::Alive { peer: self.name.clone(), away, damped });
         }
         self.state = PeerState::Alive;
+    }
+
+    /// Back from the dead, on the path that it had: what failed meanwhile says nothing about it.
+    fn begin_anew(&mut self, now: Mono) {
+        self.next = Some(now);
+        self.pulse = None;
+        self.died = None;
+        for lane in &mut self.lanes {
+            lane.forget();
+            lane.failing = None;
+        }
     }
 
     /// It answered a heartbeat.
@@ -263,9 +271,9 @@ impl Peer {
         for path in Path::BOTH {
             while let Some(lapse) = self.lane(path).lapse(tick.now) {
                 match lapse {
-                    Lapse::Again { number, last } => {
+                    Lapse::Again { number, worrying } => {
                         tick.out.push(Signal::Beat { peer: self.name.clone(), path, beat: number });
-                        if last && path == self.path && self.state != PeerState::Dead {
+                        if worrying && path == self.path && self.state != PeerState::Dead {
                             self.ask_other(number, tick);
                         }
                     }
@@ -303,7 +311,7 @@ impl Peer {
         if self.next.is_some_and(|at| at <= now) {
             self.pulse(tick);
         }
-        if self.urgent.take().is_some() {
+        if self.urgent.take().is_some() && tick.means.usable(self.path) {
             self.looked = Some(now);
             self.number = self.number.saturating_add(1);
             self.beat(self.path, self.number, tick);
@@ -379,7 +387,7 @@ impl Peer {
             Some(died) if tick.now - died >= TRIED_HARD => tick.rng.around(TRIED),
             _ => about(tick.means.interval(self.path), tick.rng),
         };
-        self.pulse = Some(Pulse { number, began: tick.now, ends: tick.now + interval });
+        self.pulse = Some(Pulse { began: tick.now, ends: tick.now + interval });
         if self.state == PeerState::Dead {
             let other = self.path.other();
             let turn = number.is_multiple_of(2) && tick.means.usable(other);
