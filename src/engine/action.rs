@@ -267,6 +267,7 @@ impl std::fmt::Display for UploadError {
 
 /// What the shell must do.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "few wait at a time, and admitting is rare")]
 pub enum Action {
     /// Read consensus and microdescriptors; answer with [`Input::ConsensusRead`].
     ReadConsensus,

@@ -117,17 +117,15 @@ struct Myself {
 struct OwnState {
     /// Tor is connected and has a consensus.
     tor: bool,
-    /// Nothing but other nodes keeps it from publishing.
-    able: bool,
+    /// Since when nothing but other nodes keeps it from publishing.
+    able_since: Option<Mono>,
 }
 
 impl Mesh {
     pub(super) fn new(settings: &Settings, mesh: MeshSettings) -> Mesh {
         let mut table = Table::default();
-        let own = mesh.certificate.clone().map(|certificate| Member {
-            certificate,
-            announcement: None,
-        });
+        let own =
+            mesh.certificate.clone().map(|certificate| Member { certificate, announcement: None });
         let known = mesh.state.members.iter().take(2 * MEMBERS_MAX).cloned();
         for member in own.into_iter().chain(known.filter(|_| mesh.certificate.is_some())) {
             let _ = table.merge(member);
@@ -241,12 +239,7 @@ impl Mesh {
     /// Recomputes everything. `offers`: what this node offers now, each with its period.
     ///
     /// `tor`: it is connected and has a consensus.
-    pub(super) fn advance(
-        &mut self,
-        tor: bool,
-        offers: &[(TimePeriod, Offer<'_>)],
-        now: Now,
-    ) {
+    pub(super) fn advance(&mut self, tor: bool, offers: &[(TimePeriod, Offer<'_>)], now: Now) {
         self.own.tor = tor;
         if self.own_roster.update(offers) {
             self.push_roster();
@@ -280,19 +273,21 @@ impl Mesh {
             return None;
         }
         let joining = self.joining.as_ref().and_then(Joining::deadline);
-        [
-            self.watch.deadline().filter(|_| self.is_member()),
+        let always = [
             joining.filter(|_| self.me.announcement.is_some()),
-            self.sync.deadline(),
-            self.discovery.deadline(),
-            self.wanting.deadline(),
             self.wishes.deadline(),
+            self.sync.deadline(),
             self.told.deadline(),
             self.turns_at,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ];
+        let member = [
+            self.watch.deadline(),
+            self.discovery.deadline(),
+            self.wanting.deadline(),
+            self.sync.tokens_deadline(),
+        ];
+        let member = member.into_iter().filter(|_| self.is_member());
+        always.into_iter().chain(member).flatten().min()
     }
 
     fn state(&self) -> MeshState {

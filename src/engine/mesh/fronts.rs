@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use super::super::Action;
 use super::super::action::{Blocked, Report};
 use super::super::gather::FrontView;
 use super::super::merge::Offer;
-use super::super::Action;
 use super::rank::stands_by;
 use super::rosters::{offer, unclaimed};
 use super::{Mesh, Peer, PeerState};
@@ -113,7 +113,12 @@ impl Mesh {
         blocked: Option<Blocked>,
         now: Mono,
     ) -> Result<(), Blocked> {
-        self.own.able = blocked.is_none();
+        let able = blocked.is_none() && self.may_publish();
+        if able != self.own.able_since.is_some() {
+            self.own.able_since = able.then_some(now);
+        }
+        let turns = self.turns_at.into_iter().chain(self.heard_at().filter(|at| *at > now));
+        self.turns_at = turns.min();
         match blocked {
             Some(blocked) => Err(blocked),
             None if !self.may_publish() => Err(Blocked::Standby),
@@ -144,6 +149,9 @@ impl Mesh {
 
     /// Every peer is known to be there, with its roster, or to be gone; or there was time enough.
     fn settled(&self, now: Mono) -> bool {
+        if self.heard_at().is_some_and(|at| at > now) {
+            return false;
+        }
         let known = |(name, peer): (&NodeId, &Peer)| match self.watch.state(name) {
             PeerState::Joining => peer.left.is_some(),
             PeerState::Alive | PeerState::Suspect => {
@@ -153,6 +161,13 @@ impl Mesh {
             PeerState::Dead | PeerState::Left => true,
         };
         self.settles_at().is_some_and(|at| at <= now) || self.peers.iter().all(known)
+    }
+
+    /// Others may have become able in the same moment, and say so with their next beat: when we
+    /// would know.
+    fn heard_at(&self) -> Option<Mono> {
+        let since = self.own.able_since.filter(|_| !self.peers.is_empty())?;
+        Some(since + self.settings.heartbeat_interval)
     }
 
     fn settles_at(&self) -> Option<Mono> {

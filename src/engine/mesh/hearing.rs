@@ -13,18 +13,18 @@
 
 use std::time::Duration;
 
+use super::super::action::{MeshReport, Reregistration};
+use super::Mesh;
 use super::clock::Turn;
 use super::registration::Step;
-use super::{Mesh, OwnState};
-use super::super::action::{MeshReport, Reregistration};
 use crate::ident::{Incarnation, NodeId, PeerKey};
 use crate::message::{
     Answer, Body, Frame, Heartbeat, Member, Party, Path, Refusal, Token, Verdict, Vitals,
 };
 use crate::time::{Mono, Now};
 
-/// Frames of one peer within a second.
-const FRAMES_OF_PEER_MAX: u32 = 64;
+/// Frames of one peer within a second: it may have word of every member's death at once.
+const FRAMES_OF_PEER_MAX: u32 = 160;
 
 /// Frames of everybody within a second: so many at least, and so many for each member.
 const FRAMES_MIN: u32 = 64;
@@ -56,7 +56,8 @@ impl Mesh {
 
     fn hear_member(&mut self, name: &NodeId, key: PeerKey, path: Path, frame: Frame, now: Now) {
         let known = self.table.incarnation(name);
-        let peer = self.peers.entry(name.clone()).or_default();
+        // Before a newcomer has the whole table it hears nobody but its door.
+        let Some(peer) = self.peers.get_mut(name) else { return };
         if !peer.load.admits(FRAMES_OF_PEER_MAX, now.mono) {
             self.refuse(Some(name.clone()), path, Refusal::Flood, now.mono);
             self.busy_if_asked(key, path, &frame.body, now);
@@ -187,8 +188,8 @@ impl Mesh {
         let Some(peer) = self.peers.get_mut(name) else { return };
         let tolerance = self.settings.clock_tolerance;
         let round_trip = peer.round_trip(answer.beat, now);
-        let turn = round_trip
-            .and_then(|rtt| peer.clock.compared(answer.vitals.wall, now, rtt, tolerance));
+        let turn =
+            round_trip.and_then(|rtt| peer.clock.compared(answer.vitals.wall, now, rtt, tolerance));
         match (turn, name.clone()) {
             (Some(Turn::Skewed(ahead_s)), peer) => {
                 self.outbox.report(MeshReport::ClockSkew { peer, ahead_s });
@@ -306,13 +307,7 @@ impl Mesh {
         }
     }
 
-    fn take_vitals(
-        &mut self,
-        name: &NodeId,
-        vitals: Vitals,
-        stamp: (Incarnation, u64),
-        now: Mono,
-    ) {
+    fn take_vitals(&mut self, name: &NodeId, vitals: Vitals, stamp: (Incarnation, u64), now: Mono) {
         let Some(peer) = self.peers.get_mut(name) else { return };
         let differs = vitals.members != self.table.digest();
         let edition = (stamp.0, vitals.roster);
@@ -343,7 +338,6 @@ impl Mesh {
 
     /// How this node is.
     pub(super) fn vitals(&self, now: Now) -> Vitals {
-        let OwnState { tor, able } = self.own;
         Vitals {
             wall: now.wall,
             members: self.table.digest(),
@@ -351,9 +345,9 @@ impl Mesh {
             roster: self.own_roster.version(),
             points: self.own_roster.count(),
             alive: u8::try_from(self.alive().count() + 1).unwrap_or(u8::MAX),
-            tor,
+            tor: self.own.tor,
             app: None,
-            eligible: able && self.may_publish(),
+            eligible: self.own.able_since.is_some(),
             lease: None,
             signed: Vec::new(),
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::action::MeshReport;
-use super::registration::Step;
-use super::watch::Signal;
 use super::Mesh;
+use super::registration::{Missing, Step};
+use super::watch::Signal;
 use crate::ident::NodeId;
 use crate::message::{Body, Heartbeat, Party, Path};
 use crate::time::{Mono, Now};
@@ -82,7 +82,14 @@ impl Mesh {
     /// Fewer members than there should be: ask whoever is there, and knock where nobody is.
     pub(super) fn advance_discovery(&mut self, now: Now) {
         let (there, expected) = (self.alive().count() + 1, self.expected());
-        let Some(round) = self.discovery.advance(there < expected, now.mono) else { return };
+        let missing = if self.lacks_a_door() {
+            Missing::Unknown
+        } else if there < expected {
+            Missing::Known
+        } else {
+            Missing::Nobody
+        };
+        let Some(round) = self.discovery.advance(missing, now.mono) else { return };
         if round.news {
             self.outbox.report(MeshReport::Discovery { alive: there, expected });
         }
@@ -94,6 +101,11 @@ impl Mesh {
         if let Some(own) = self.own_entry() {
             self.ask_doors(&own);
         }
+    }
+
+    /// A bootstrap node of the configuration is in no entry.
+    fn lacks_a_door(&self) -> bool {
+        self.settings.doors.iter().any(|door| self.table.entry(&door.key).is_none())
     }
 
     /// How many nodes there should be, ourselves included.

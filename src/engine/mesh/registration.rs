@@ -116,6 +116,16 @@ pub(super) struct Discovery {
     told: bool,
 }
 
+/// Who is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Nobody,
+    /// Members, or as many as the configuration expects: they may be on their way.
+    Known,
+    /// A bootstrap node of the configuration is not even in the table: ours is lost or empty.
+    Unknown,
+}
+
 /// A round of asking around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Round {
@@ -124,13 +134,17 @@ pub(super) struct Round {
 }
 
 impl Discovery {
-    /// Whether a round is due; `short`: fewer are alive than expected.
-    pub(super) fn advance(&mut self, short: bool, now: Mono) -> Option<Round> {
-        if !short {
-            *self = Discovery::default();
-            return None;
-        }
-        let due = *self.due.get_or_insert(now + SHORT_FOR);
+    /// Whether a round is due, when somebody is missing.
+    pub(super) fn advance(&mut self, missing: Missing, now: Mono) -> Option<Round> {
+        let wait = match missing {
+            Missing::Nobody => {
+                *self = Discovery::default();
+                return None;
+            }
+            Missing::Known => SHORT_FOR,
+            Missing::Unknown => Duration::ZERO,
+        };
+        let due = *self.due.get_or_insert(now + wait);
         if due > now {
             return None;
         }
@@ -216,14 +230,16 @@ mod tests {
     #[test]
     fn fewer_than_expected_for_a_while_make_rounds_until_all_are_there() {
         let mut discovery = Discovery::default();
-        assert_eq!(discovery.advance(true, after(0.0)), None);
-        assert_eq!(discovery.advance(false, after(9.0)), None);
-        assert_eq!(discovery.advance(true, after(10.0)), None, "it begins anew");
-        assert_eq!(discovery.advance(true, after(20.0)), Some(Round { news: true }));
-        assert_eq!(discovery.advance(true, after(79.0)), None);
-        assert_eq!(discovery.advance(true, after(80.0)), Some(Round { news: false }));
+        assert_eq!(discovery.advance(Missing::Known, after(0.0)), None);
+        assert_eq!(discovery.advance(Missing::Nobody, after(9.0)), None);
+        assert_eq!(discovery.advance(Missing::Known, after(10.0)), None, "it begins anew");
+        assert_eq!(discovery.advance(Missing::Known, after(20.0)), Some(Round { news: true }));
+        assert_eq!(discovery.advance(Missing::Known, after(79.0)), None);
+        assert_eq!(discovery.advance(Missing::Known, after(80.0)), Some(Round { news: false }));
         assert_eq!(discovery.deadline(), Some(after(140.0)));
-        discovery.advance(false, after(81.0));
+        discovery.advance(Missing::Nobody, after(81.0));
         assert_eq!(discovery.deadline(), None);
+        let lost = discovery.advance(Missing::Unknown, after(90.0));
+        assert_eq!(lost, Some(Round { news: true }), "at once");
     }
 }

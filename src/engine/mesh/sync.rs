@@ -114,7 +114,11 @@ impl Sync {
 
     pub(super) fn deadline(&self) -> Option<Mono> {
         let waiting = self.queues.values().filter(|queue| !queue.is_empty());
-        waiting.map(|queue| queue.load.renews()).chain(self.tokens_due).min()
+        waiting.map(|queue| queue.load.renews()).min()
+    }
+
+    pub(super) fn tokens_deadline(&self) -> Option<Mono> {
+        self.tokens_due
     }
 }
 

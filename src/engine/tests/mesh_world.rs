@@ -11,7 +11,8 @@ use super::super::*;
 use super::world;
 use crate::ident::{ClusterKey, Incarnation, IntroPoint, NodeId, PeerKey, Revision, TokenId};
 use crate::message::{
-    Body, Certificate, Door, Frame, Heartbeat, Member, Party, Path, Token, Vitals,
+    Answer, Body, Certificate, Door, Frame, Heartbeat, Member, Party, Path, Refusal, Token,
+    Verdict, Vitals,
 };
 use crate::time::Wall;
 
@@ -58,6 +59,8 @@ pub(super) struct MeshWorld {
     sequence: u64,
     rng: Rng,
     pub(super) sent: usize,
+    /// Answers that asked to wait.
+    pub(super) busy: usize,
     /// Every action of every node, to compare runs.
     pub(super) trace: u64,
 }
@@ -72,7 +75,11 @@ pub(super) fn name(place: Place) -> NodeId {
 
 fn door(place: Place) -> Door {
     let number = u8::try_from(place).unwrap();
-    Door { key: key(place), endpoint: Some(([10, 0, 0, number], 1).into()), onion: Some(address(number)) }
+    Door {
+        key: key(place),
+        endpoint: Some(([10, 0, 0, number], 1).into()),
+        onion: Some(address(number)),
+    }
 }
 
 pub(super) fn token(number: u8, issuer: Place) -> Token {
@@ -174,6 +181,7 @@ impl MeshWorld {
             sequence: 0,
             rng: Rng::new(seed),
             sent: 0,
+            busy: 0,
             trace: 0,
         };
         world.start(0);
@@ -411,9 +419,9 @@ impl MeshWorld {
     }
 
     pub(super) fn at(&self, key: PeerKey) -> Option<Place> {
-        self.nodes.iter().position(|machine| {
-            machine.settings.mesh.as_ref().is_some_and(|mesh| mesh.key == key)
-        })
+        self.nodes
+            .iter()
+            .position(|machine| machine.settings.mesh.as_ref().is_some_and(|mesh| mesh.key == key))
     }
 
     fn send(&mut self, from: Place, to: Party, path: Path, frame: Box<Frame>) {
@@ -439,6 +447,8 @@ impl MeshWorld {
             Party::Token(id) => (self.guests.get(&(from, id)).copied(), Party::Door(0)),
         };
         self.sent += 1;
+        let busy = |answer: &Answer| matches!(answer.verdict, Verdict::Busy { .. });
+        self.busy += usize::from(matches!(&frame.body, Body::Answer(answer) if busy(answer)));
         let Some(place) = place else { return };
         if self.cuts.contains(&(from, place, path)) || self.rng.below(1000) < self.loss {
             return;
@@ -466,7 +476,7 @@ impl MeshWorld {
             return;
         }
         let input = if machine.banned.contains(&key) {
-            let reason = crate::message::Refusal::Removed;
+            let reason = Refusal::Removed;
             Input::FrameRefused { from: Some(key), path, reason }
         } else {
             machine.spoken.insert(key);
@@ -485,6 +495,11 @@ impl MeshWorld {
         view.peers.iter().find(|peer| peer.name == name(of)).map(|peer| peer.state)
     }
 
+    /// Where the transport of `at` was told that `of` is.
+    pub(super) fn endpoint(&self, of: Place, at: Place) -> Option<std::net::SocketAddr> {
+        self.nodes[at].admitted.get(&key(of))?.announcement.as_ref()?.endpoint
+    }
+
     fn running(&self) -> impl Iterator<Item = Place> {
         (0..self.nodes.len()).filter(|&place| self.nodes[place].engine.is_some())
     }
@@ -498,7 +513,8 @@ impl MeshWorld {
                 let state = self.state(of, at);
                 assert_eq!(state, Some(PeerState::Alive), "{} at {}", name(of), name(at));
             }
-            assert!(self.view(at).peers.iter().all(|peer| !peer.disagrees), "{}", name(at));
+            let view = self.view(at);
+            assert!(view.peers.iter().all(|peer| !peer.disagrees), "{} {view:?}", name(at));
         }
         assert_eq!(views.len(), 1, "one view");
     }
