@@ -128,7 +128,10 @@ impl Mesh {
             mesh.certificate.clone().map(|certificate| Member { certificate, announcement: None });
         let known = mesh.state.members.iter().take(2 * MEMBERS_MAX).cloned();
         for member in own.into_iter().chain(known.filter(|_| mesh.certificate.is_some())) {
-            let _ = table.merge(member);
+            let rivals_us = table.rivals(&member.certificate).any(|rival| rival.key == mesh.key);
+            if member.certificate.key == mesh.key || !rivals_us {
+                let _ = table.merge(member);
+            }
         }
         let certificate = mesh.certificate.as_ref();
         let own = certificate.and_then(|certificate| table.entry(&certificate.key));

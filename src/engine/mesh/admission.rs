@@ -6,7 +6,7 @@ use super::super::action::{Action, MeshReport};
 use super::Mesh;
 use super::door::Admission;
 use super::joining::{Move, Ways};
-use super::refusals::Load;
+use super::refusals::{Load, Rarely};
 use super::table::Merged;
 use crate::ident::{NodeId, PeerKey, TokenId};
 use crate::message::{
@@ -30,6 +30,8 @@ pub(super) struct Wanting {
     stored: (bool, bool),
     /// Answers to others' questions.
     served: Load,
+    /// Newcomers that were refused, and why.
+    refused: Rarely<(NodeId, u8)>,
 }
 
 impl Wanting {
@@ -78,8 +80,9 @@ impl Mesh {
     }
 
     fn join_refused(&mut self, request: &JoinRequest, why: JoinRefusal, path: Path, now: Mono) {
-        if self.refusals.count(None, path, Refusal::NotAllowed, now) {
-            let name = request.name.clone();
+        self.refusals.count(None, path, Refusal::NotAllowed, now);
+        let name = request.name.clone();
+        if self.wanting.refused.allows((name.clone(), why as u8), now) {
             self.outbox.report(MeshReport::JoinRefused { name, why });
         }
     }

@@ -20,6 +20,9 @@ use crate::time::{Mono, TimePeriod};
 /// How long the first round waits for word of every peer after the node began.
 const SETTLE: Duration = Duration::from_secs(15);
 
+/// Our roster goes to one peer no more often within a second.
+const ROSTERS_TO_PEER_MAX: u32 = 2;
+
 impl Mesh {
     /// A part of a peer's roster came.
     pub(super) fn roster_part(
@@ -42,6 +45,14 @@ impl Mesh {
         } else if peer.roster.accept(rosters, now) {
             let (front, points) = (name.clone(), peer.roster.count());
             self.outbox.act(Action::Report(Report::RosterChanged { front, points }));
+        }
+    }
+
+    /// A peer asks for our roster.
+    pub(super) fn roster_asked(&mut self, by: &NodeId, now: Mono) {
+        let Some(peer) = self.peers.get_mut(by) else { return };
+        if peer.rosters_sent.admits(ROSTERS_TO_PEER_MAX, now) {
+            self.own_roster.parts().into_iter().for_each(|part| self.say(by, Body::Roster(part)));
         }
     }
 

@@ -26,7 +26,8 @@ use crate::time::{Mono, Now};
 /// Frames of one peer within a second: it may have word of every member's death at once.
 const FRAMES_OF_PEER_MAX: u32 = 160;
 
-/// Frames of everybody within a second: so many at least, and so many for each member.
+/// Heartbeats of all members and frames of all strangers within a second: so many at least, and
+/// so many for each member.
 const FRAMES_MIN: u32 = 64;
 const FRAMES_PER_MEMBER: u32 = 4;
 
@@ -93,11 +94,7 @@ impl Mesh {
             Body::Members(entries) => self.members(entries, Some(name), path, now),
             Body::Successions(successions) => self.learn_successions(successions),
             Body::Present(entry) => self.present(*entry, key, path, now),
-            Body::PullRoster => {
-                for part in self.own_roster.parts() {
-                    self.say(name, Body::Roster(part));
-                }
-            }
+            Body::PullRoster => self.roster_asked(name, now.mono),
             Body::Roster(part) => self.roster_part(name, path, frame.incarnation, part, now.mono),
             Body::AskSeen(about) => {
                 let ago = self.watch.last_heard(&about, now.mono);
@@ -159,7 +156,9 @@ impl Mesh {
         now: Now,
     ) {
         let Some(member) = self.table.of(name) else { return };
-        let (key, heard) = (member.certificate.key, member.announcement.is_some());
+        let key = member.certificate.key;
+        let said = member.announcement.as_ref();
+        let heard = said.is_some_and(|said| !said.left || said.incarnation >= stamp.0);
         let most = self.load_max();
         let verdict = if !self.load.admits(most, now.mono) {
             Verdict::Busy { wait_s: BUSY_WAIT_S }
@@ -247,6 +246,9 @@ impl Mesh {
     pub(super) fn ask_doors(&mut self, own: &Member) {
         let doors: Vec<PeerKey> = self.settings.doors.iter().map(|door| door.key).collect();
         for key in doors.into_iter().filter(|key| *key != self.settings.key) {
+            if self.table.is_removed(&key) {
+                continue;
+            }
             let name = self.table.name_of(&key);
             if name.is_some_and(|name| self.is_there(name)) {
                 continue;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::action::{Action, MeshReport, PeerLink};
 use super::outbox::Voice;
+use super::refusals::Rarely;
 use super::table::{Merged, Rejected};
 use super::{Mesh, Peer};
 use crate::ident::{Incarnation, NodeId, PeerKey, TokenId};
@@ -24,12 +25,6 @@ const LEFT_LINGERS: Duration = Duration::from_secs(10);
 /// A certificate that is younger tells of somebody who joined just now.
 const JUST_JOINED_S: i64 = 600;
 
-/// A clash over a name is told again after so long.
-const CLASH_TOLD_EVERY: Duration = Duration::from_secs(600);
-
-/// The most names whose clash is remembered.
-const CLASHES_MAX: usize = 64;
-
 /// What the transport was told last.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -40,7 +35,7 @@ pub(super) struct Told {
     version: Option<(u64, bool)>,
     links_version: Option<(u64, bool)>,
     doors_due: Option<Mono>,
-    clashes: BTreeMap<NodeId, Mono>,
+    clashes: Rarely<NodeId>,
     /// When a lingering session ends.
     lingers: Option<Mono>,
 }
@@ -261,6 +256,7 @@ impl Mesh {
         if !member {
             return;
         }
+        let own = self.own_entry();
         for entry in self.table.members() {
             let name = &entry.certificate.name;
             if *name == self.me.name {
@@ -276,6 +272,10 @@ impl Mesh {
             } else if !watched {
                 self.peers.insert(name.clone(), Peer::default());
                 self.watch.admit(name, now.mono);
+                // It may never have heard of us, or of where we are now.
+                let to = Party::Peer(entry.certificate.key);
+                let own = own.iter().cloned().map(Box::new);
+                own.for_each(|own| self.outbox.send(to, self.watch.path(name), Body::Present(own)));
             }
         }
     }
@@ -383,15 +383,9 @@ impl Mesh {
     }
 
     fn clash(&mut self, name: &NodeId, now: Mono) {
-        let told = self.told.clashes.get(name).copied();
-        if told.is_some_and(|at| now - at < CLASH_TOLD_EVERY) {
-            return;
+        if self.told.clashes.allows(name.clone(), now) {
+            self.outbox.report(MeshReport::NameClash { name: name.clone() });
         }
-        if self.told.clashes.len() >= CLASHES_MAX {
-            self.told.clashes.clear();
-        }
-        self.told.clashes.insert(name.clone(), now);
-        self.outbox.report(MeshReport::NameClash { name: name.clone() });
     }
 
     /// The path to somebody whose liveness is not watched.

@@ -1,4 +1,4 @@
-//! What was refused: counted by peer, path and reason, and told rarely.
+//! What was refused: counted by peer, path and reason, and told rarely. And how much is too much.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,34 @@ pub(super) type Counted = (Option<NodeId>, Path, Refusal, u64);
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     counts: BTreeMap<(Option<NodeId>, Path, Refusal), u64>,
-    told: BTreeMap<(Option<NodeId>, Refusal), Mono>,
+    told: Rarely<(Option<NodeId>, Refusal)>,
+}
+
+/// What is said again only after a while.
+#[derive(Debug)]
+pub(super) struct Rarely<K>(BTreeMap<K, Mono>);
+
+impl<K> Default for Rarely<K> {
+    fn default() -> Rarely<K> {
+        Rarely(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Rarely<K> {
+    /// Whether it is time to say it; then that is remembered.
+    pub(super) fn allows(&mut self, what: K, now: Mono) -> bool {
+        if self.0.get(&what).is_some_and(|at| now - *at < TOLD_EVERY) {
+            return false;
+        }
+        if self.0.len() >= COUNTED_MAX {
+            self.0.retain(|_, at| now - *at < TOLD_EVERY);
+        }
+        let room = self.0.len() < COUNTED_MAX;
+        if room {
+            self.0.insert(what, now);
+        }
+        room
+    }
 }
 
 impl Refusals {
@@ -35,12 +62,7 @@ impl Refusals {
         let known = self.counts.contains_key(&(peer.clone(), path, reason));
         let peer = if full && !known { None } else { peer };
         *self.counts.entry((peer.clone(), path, reason)).or_default() += 1;
-        let told = self.told.get(&(peer.clone(), reason)).copied();
-        let tell = told.is_none_or(|at| now - at >= TOLD_EVERY);
-        if tell {
-            self.told.insert((peer, reason), now);
-        }
-        tell
+        self.told.allows((peer, reason), now)
     }
 
     pub(super) fn counted(&self) -> Vec<Counted> {

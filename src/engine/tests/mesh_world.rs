@@ -40,7 +40,8 @@ pub(super) struct Machine {
     spoken: BTreeSet<PeerKey>,
     banned: BTreeSet<PeerKey>,
     pub(super) doors: Vec<(TokenId, PeerKey)>,
-    secrets: usize,
+    /// How often secrets were sent to it.
+    pub(super) secrets: usize,
     tor: bool,
     idle_wakes: u32,
     woken: Mono,
