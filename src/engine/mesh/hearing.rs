@@ -43,6 +43,8 @@ impl Mesh {
             return;
         }
         match from {
+            // What members say before the whole table is here is said again.
+            Party::Peer(_) if self.joining.is_some() => {}
             Party::Token(id) => self.hear_newcomer(id, path, frame.body, now),
             Party::Door(door) => self.hear_door(door, path, frame.body, now),
             Party::Peer(key) if self.table.is_removed(&key) => {
@@ -56,41 +58,16 @@ impl Mesh {
     }
 
     fn hear_member(&mut self, name: &NodeId, key: PeerKey, path: Path, frame: Frame, now: Now) {
-        let known = self.table.incarnation(name);
-        // Before a newcomer has the whole table it hears nobody but its door.
-        let Some(peer) = self.peers.get_mut(name) else { return };
-        if !peer.load.admits(FRAMES_OF_PEER_MAX, now.mono) {
-            self.refuse(Some(name.clone()), path, Refusal::Flood, now.mono);
-            self.busy_if_asked(key, path, &frame.body, now);
+        if let Err(reason) = self.receive(name, path, &frame, now) {
+            self.refuse(Some(name.clone()), path, reason, now.mono);
+            self.answer_refused(name, key, path, &frame.body, reason, now);
             return;
         }
-        let newest = known.max(peer.incarnation);
-        if frame.incarnation < newest {
-            self.refuse(Some(name.clone()), path, Refusal::Stale, now.mono);
-            if matches!(frame.body, Body::Heartbeat(_)) {
-                // Perhaps it lost its state: this tells it how high to go.
-                let rumour = Body::Dead(name.clone(), newest);
-                self.outbox.send(Party::Peer(key), path, rumour);
-            }
-            return;
-        }
-        peer.incarnation = frame.incarnation;
-        let count = &mut peer.received[usize::from(path == Path::Tor)];
-        *count = count.saturating_add(1);
-        self.watch.heard(name, path, now.mono, &mut self.signals);
-        self.follow_signals(now);
         let stamp = (frame.incarnation, frame.sequence);
         match frame.body {
             Body::Heartbeat(heartbeat) => self.heartbeat(name, path, heartbeat, stamp, now),
             Body::Answer(answer) => self.answer(name, path, answer, stamp, now),
-            Body::PullMembers => {
-                let all = self.table.members().chain(self.table.removed());
-                let all: Vec<PeerKey> = all.map(|member| member.certificate.key).collect();
-                self.sync.queue_members(Party::Peer(key), None, all);
-                if !self.successions.is_empty() {
-                    self.say(name, Body::Successions(self.successions.clone()));
-                }
-            }
+            Body::PullMembers => self.table_asked(name, key),
             Body::Members(entries) => self.members(entries, Some(name), path, now),
             Body::Successions(successions) => self.learn_successions(successions),
             Body::Present(entry) => self.present(*entry, key, path, now),
@@ -125,6 +102,64 @@ impl Mesh {
             Body::Join(_) | Body::Welcome(_) | Body::JoinRefused(_) | Body::PullTokens => {
                 self.refuse(Some(name.clone()), path, Refusal::NotAllowed, now.mono);
             }
+        }
+    }
+
+    /// A frame of a member counts as a sign of life, unless it is of an earlier one or one of too
+    /// many.
+    fn receive(
+        &mut self,
+        name: &NodeId,
+        path: Path,
+        frame: &Frame,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let announced = self.table.incarnation(name);
+        let Some(peer) = self.peers.get_mut(name) else { return Err(Refusal::Stranger) };
+        if !peer.load.admits(FRAMES_OF_PEER_MAX, now.mono) {
+            return Err(Refusal::Flood);
+        }
+        if frame.incarnation < announced.max(peer.incarnation) {
+            return Err(Refusal::Stale);
+        }
+        peer.incarnation = frame.incarnation;
+        let count = &mut peer.received[usize::from(path == Path::Tor)];
+        *count = count.saturating_add(1);
+        self.watch.heard(name, path, now.mono, &mut self.signals);
+        self.follow_signals(now);
+        Ok(())
+    }
+
+    /// Whoever floods is asked to wait. Whoever speaks in an earlier life may have lost its state,
+    /// and a rumour of its death tells it how high to go.
+    fn answer_refused(
+        &mut self,
+        name: &NodeId,
+        key: PeerKey,
+        path: Path,
+        body: &Body,
+        reason: Refusal,
+        now: Now,
+    ) {
+        if !matches!(body, Body::Heartbeat(_)) {
+            return;
+        }
+        if reason == Refusal::Stale {
+            let heard = self.peers.get(name).map(|peer| peer.incarnation).unwrap_or_default();
+            let newest = heard.max(self.table.incarnation(name));
+            self.outbox.send(Party::Peer(key), path, Body::Dead(name.clone(), newest));
+        } else {
+            self.busy_if_asked(key, path, body, now);
+        }
+    }
+
+    /// A member asks for everything that we know of members.
+    fn table_asked(&mut self, by: &NodeId, key: PeerKey) {
+        let all = self.table.members().chain(self.table.removed());
+        let all: Vec<PeerKey> = all.map(|member| member.certificate.key).collect();
+        self.sync.queue_members(Party::Peer(key), None, all);
+        if !self.successions.is_empty() {
+            self.say(by, Body::Successions(self.successions.clone()));
         }
     }
 

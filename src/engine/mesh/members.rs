@@ -25,6 +25,10 @@ const LEFT_LINGERS: Duration = Duration::from_secs(10);
 /// A certificate that is younger tells of somebody who joined just now.
 const JUST_JOINED_S: i64 = 600;
 
+/// No node can have begun anew so often, nor does its clock show so many seconds: whoever says so
+/// would have us run out of numbers.
+const INCARNATION_MAX: Incarnation = Incarnation(1 << 48);
+
 /// What the transport was told last.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -165,6 +169,9 @@ impl Mesh {
 
     /// Somebody says what we never said, in this incarnation: we say better in a higher one.
     fn contradict(&mut self, rumour: Incarnation, by: Option<&NodeId>) {
+        if rumour >= INCARNATION_MAX {
+            return;
+        }
         self.announce(Incarnation(rumour.0.saturating_add(1)));
         if let Some(by) = by {
             self.outbox.report(MeshReport::RumourContradicted { by: by.clone() });

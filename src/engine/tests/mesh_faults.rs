@@ -17,6 +17,7 @@ fn a_rumour_of_our_death_is_contradicted_once_and_nobody_believes_it() {
     for _ in 0..5 {
         world.forge(0, 1, Body::Dead(name(0), before));
     }
+    world.forge(0, 1, Body::Dead(name(0), Incarnation(u64::MAX)));
     world.run(5.0);
     let contradicted = MeshReport::RumourContradicted { by: name(1) };
     assert_eq!(world.nodes[0].said(|report| *report == contradicted), 1);

@@ -1,5 +1,7 @@
 //! Coming in, as whole engines do it.
 
+use std::time::Duration;
+
 use super::super::*;
 use super::mesh_world::{MeshWorld, entry, heartbeat, key, name, token};
 use crate::ident::Incarnation;
@@ -106,7 +108,14 @@ fn two_newcomers_with_one_invitation_are_not_both_let_in() {
 
 #[test]
 fn an_invitation_that_ran_out_lets_nobody_in() {
-    let why = refused(|world| world.run(86_400.0));
+    let why = refused(|world| {
+        let mut short = token(54, 0);
+        short.expires = world.now(0).wall + Duration::from_secs(5);
+        world.say(0, Input::TokenIssued(Box::new(short)));
+        world.nodes.pop();
+        world.add_newcomer(2, 54);
+        world.run(10.0);
+    });
     assert_eq!(why, Some(JoinRefusal::TokenExpired));
 }
 

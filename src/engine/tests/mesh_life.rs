@@ -272,6 +272,7 @@ fn equal_seeds_give_equal_lives() {
     let life = |seed| {
         let mut world = MeshWorld::of(3, seed);
         world.loss = 100;
+        world.trace = Some(0);
         world.run(60.0);
         world.kill(1);
         world.run(20.0);

@@ -62,8 +62,8 @@ pub(super) struct MeshWorld {
     pub(super) sent: usize,
     /// Answers that asked to wait.
     pub(super) busy: usize,
-    /// Every action of every node, to compare runs.
-    pub(super) trace: u64,
+    /// Every action of every node, to compare runs; `None`: nobody wants to.
+    pub(super) trace: Option<u64>,
 }
 
 pub(super) fn key(place: Place) -> PeerKey {
@@ -183,7 +183,7 @@ impl MeshWorld {
             rng: Rng::new(seed),
             sent: 0,
             busy: 0,
-            trace: 0,
+            trace: None,
         };
         world.start(0);
         world
@@ -372,9 +372,11 @@ impl MeshWorld {
     }
 
     fn note(&mut self, place: Place, action: &Action) {
-        let line = format!("{:?} {place} {action:?}", self.mono);
-        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-        self.trace = line.bytes().fold(self.trace, step);
+        if let Some(trace) = &mut self.trace {
+            let line = format!("{:?} {place} {action:?}", self.mono);
+            let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            *trace = line.bytes().fold(*trace, step);
+        }
     }
 
     fn reported(&mut self, place: Place, report: MeshReport) {
