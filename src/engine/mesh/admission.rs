@@ -147,7 +147,7 @@ impl Mesh {
                 let ready = self.joining.as_mut().filter(|joining| joining.is_welcomed());
                 if let Some(joining) = ready {
                     joining.told(now.mono);
-                    self.members(entries, None, path, now);
+                    self.members(entries, None, now);
                 }
             }
             _ => self.refuse(None, path, Refusal::NotAllowed, now.mono),
@@ -260,11 +260,11 @@ impl Mesh {
 
     /// Once a minute, one bootstrap member is asked for what it knows of invitations.
     pub(super) fn advance_tokens(&mut self, now: Mono) {
-        if !self.is_bootstrap() || !self.sync.tokens_due(now) {
+        if !self.is_bootstrap() {
             return;
         }
         let others: Vec<NodeId> = self.alive().filter(|name| self.invites(name)).cloned().collect();
-        if !others.is_empty() {
+        if self.sync.tokens_due(!others.is_empty(), now) {
             let other = others[self.rng.below(others.len())].clone();
             self.say(&other, Body::PullTokens);
         }

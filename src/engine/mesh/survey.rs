@@ -71,7 +71,7 @@ impl Mesh {
             path: None,
             rtt: None,
             vouched_by: None,
-            points: vitals.map_or(0, |vitals| vitals.points),
+            points: u8::try_from(peer.roster.count()).unwrap_or(u8::MAX),
             tor: vitals.map(|vitals| vitals.tor),
             app: vitals.and_then(|vitals| vitals.app),
             clock_ahead_s: peer.clock.ahead_s().filter(|_| there),

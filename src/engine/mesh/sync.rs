@@ -20,7 +20,7 @@ const FRAMES_PER_SECOND_MAX: u32 = 16;
 const PULL_EVERY: Duration = Duration::from_secs(2);
 
 /// How often bootstrap nodes compare their invitations.
-pub(super) const TOKENS_EVERY: Duration = Duration::from_secs(60);
+const TOKENS_EVERY: Duration = Duration::from_secs(60);
 
 /// What waits, by receiver.
 #[derive(Debug, Default)]
@@ -103,8 +103,13 @@ impl Sync {
         late && free
     }
 
-    /// Whether it is time to compare the invitations.
-    pub(super) fn tokens_due(&mut self, now: Mono) -> bool {
+    /// Whether it is time to compare the invitations; while there is nobody to compare with, as
+    /// soon as there is.
+    pub(super) fn tokens_due(&mut self, anybody: bool, now: Mono) -> bool {
+        if !anybody {
+            self.tokens_due = None;
+            return false;
+        }
         let due = *self.tokens_due.get_or_insert(now) <= now;
         if due {
             self.tokens_due = Some(now + TOKENS_EVERY);

@@ -59,6 +59,43 @@ fn any_one_and_any_two_of_five_die_and_return() {
 }
 
 #[test]
+fn a_quiet_cluster_says_and_writes_nothing_and_a_peer_costs_two_frames_a_beat() {
+    let mut world = MeshWorld::of(5, 33);
+    for machine in &mut world.nodes {
+        machine.reports.clear();
+        machine.writes = 0;
+    }
+    let before = world.sent;
+    world.run(600.0);
+    for machine in &world.nodes {
+        assert_eq!((machine.reports.as_slice(), machine.writes), (&[][..], 0));
+    }
+    let links = 5 * 4;
+    // A beat and its answer each 2 s, a beat and its answer over Tor each 25 s, and once a minute
+    // a look at the invitations.
+    let each_s = (world.sent - before) as f64 / 600.0 / f64::from(links);
+    assert!((0.9..=1.2).contains(&each_s), "{each_s} frames per second and peer");
+}
+
+#[test]
+fn thirty_nodes_join_and_agree() {
+    let mut world = MeshWorld::new(34);
+    for place in 1..30 {
+        world.join(place, 10 + u8::try_from(place).unwrap());
+    }
+    let start = world.mono;
+    while world.view(0).peers.len() < 29 {
+        world.run(1.0);
+    }
+    println!("known to all after {:?}, {} frames", world.mono - start, world.sent);
+    world.run(12.0);
+    world.assert_agreed();
+    let refused: Vec<_> = world.view(0).refused;
+    let flood = refused.iter().any(|(_, _, why, _)| *why == Refusal::Flood);
+    assert!(!flood, "{refused:?}");
+}
+
+#[test]
 fn a_restart_without_the_file_finds_everybody_again() {
     let mut world = MeshWorld::of(4, 22);
     world.kill(2);

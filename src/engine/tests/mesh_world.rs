@@ -33,6 +33,8 @@ pub(super) struct Machine {
     /// The points of the last descriptor that it uploaded, by front.
     pub(super) plan: Option<Arc<Plan>>,
     pub(super) uploads: usize,
+    /// How often it wrote its state down.
+    pub(super) writes: usize,
     /// It sends and receives nothing; its clock and its engine stand still.
     pub(super) paused: bool,
     invitation: Option<TokenId>,
@@ -71,7 +73,10 @@ pub(super) fn key(place: Place) -> PeerKey {
 }
 
 pub(super) fn name(place: Place) -> NodeId {
-    front(&format!("node-{}", char::from(b'a' + u8::try_from(place).unwrap())))
+    match u8::try_from(place).unwrap() {
+        letter @ 0..26 => front(&format!("node-{}", char::from(b'a' + letter))),
+        number => front(&format!("node-{number}")),
+    }
 }
 
 fn door(place: Place) -> Door {
@@ -145,6 +150,7 @@ impl Machine {
             points: Vec::new(),
             plan: None,
             uploads: 0,
+            writes: 0,
             paused: false,
             invitation: None,
             admitted: BTreeMap::new(),
@@ -337,6 +343,7 @@ impl MeshWorld {
                 Action::Persist(state) => {
                     assert!(leads, "written down before anything else");
                     self.nodes[place].file = *state;
+                    self.nodes[place].writes += 1;
                 }
                 Action::Send { to, path, frame } => self.send(place, to, path, frame),
                 Action::Admit(link) => {
