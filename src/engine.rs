@@ -92,8 +92,8 @@ pub struct Engine {
     mesh: Option<Mesh>,
     /// When the consequences were computed last: nothing older is due.
     handled_at: Mono,
-    /// When it asked to be woken then.
-    asked: Option<Mono>,
+    /// When and why it is to be woken: nothing changes that but what it is told.
+    wake: Option<(Mono, Reason)>,
     actions: VecDeque<Action>,
 }
 
@@ -131,7 +131,7 @@ impl Engine {
             next_id: 0,
             blocked: Some(Blocked::NoTor),
             mesh: settings.mesh.clone().map(|mesh| Mesh::new(&settings, mesh)),
-            asked: None,
+            wake: None,
             handled_at: Mono::default(),
             actions: VecDeque::new(),
             settings,
@@ -142,7 +142,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Now) {
         let mut actions = Vec::new();
         if let Some(mesh) = &mut self.mesh {
-            mesh.woke(self.asked, now);
+            mesh.woke(self.wake.map(|(at, _)| at), now);
         }
         self.take(input, now, &mut actions);
         self.advance(now, &mut actions);
@@ -151,7 +151,7 @@ impl Engine {
             self.actions.extend(mesh.take_actions());
         }
         self.actions.extend(actions);
-        self.asked = self.next_deadline().map(|(at, _)| at);
+        self.wake = self.earliest_deadline();
     }
 
     /// The next thing to do.
@@ -161,6 +161,10 @@ impl Engine {
 
     /// When to call [`handle`](Self::handle) with [`Input::Woken`] at the latest, and why.
     pub fn next_deadline(&self) -> Option<(Mono, Reason)> {
+        self.wake
+    }
+
+    fn earliest_deadline(&self) -> Option<(Mono, Reason)> {
         let mesh = self.mesh.as_ref().and_then(Mesh::deadline).map(|at| (at, Reason::Mesh));
         mesh.into_iter().chain(self.tor_deadline().filter(|_| self.tor_up)).min()
     }

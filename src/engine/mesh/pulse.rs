@@ -7,7 +7,7 @@ use super::Mesh;
 use super::registration::{Missing, Step};
 use super::watch::Signal;
 use crate::ident::NodeId;
-use crate::message::{Body, Heartbeat, Party, Path};
+use crate::message::{Body, Door, Heartbeat, Party, Path};
 use crate::time::{Mono, Now};
 
 impl Mesh {
@@ -82,7 +82,7 @@ impl Mesh {
     /// Fewer members than there should be: ask whoever is there, and knock where nobody is.
     pub(super) fn advance_discovery(&mut self, now: Now) {
         let (there, expected) = (self.alive().count() + 1, self.expected());
-        let missing = if self.lacks_a_door() {
+        let missing = if self.unknown_doors() > 0 {
             Missing::Unknown
         } else if there < expected {
             Missing::Known
@@ -103,14 +103,15 @@ impl Mesh {
         }
     }
 
-    /// A bootstrap node of the configuration is in no entry.
-    fn lacks_a_door(&self) -> bool {
-        self.settings.doors.iter().any(|door| self.table.entry(&door.key).is_none())
+    /// Bootstrap nodes of the configuration that are in no entry.
+    fn unknown_doors(&self) -> usize {
+        let unknown = |door: &&Door| self.table.entry(&door.key).is_none();
+        self.settings.doors.iter().filter(unknown).count()
     }
 
     /// How many nodes there should be, ourselves included.
     pub(super) fn expected(&self) -> usize {
         let known = self.peers.values().filter(|peer| peer.left.is_none()).count() + 1;
-        self.settings.expect.unwrap_or(known)
+        self.settings.expect.unwrap_or(known + self.unknown_doors())
     }
 }
