@@ -261,3 +261,41 @@ fn invitations_are_known_to_every_bootstrap_node() {
     world.run(70.0);
     assert!(knows(&world, 1), "once a minute they are compared");
 }
+
+/// Kills, restarts with and without the file, cuts and losses, drawn by the seed.
+fn trouble(seed: u64, rounds: u32) {
+    let mut world = MeshWorld::of(5, seed);
+    let door = world.nodes[1].mesh().doors.clone();
+    world.nodes.iter_mut().for_each(|machine| machine.mesh().doors.clone_from(&door));
+    let mut rng = super::super::rng::Rng::new(seed);
+    for _ in 0..rounds {
+        let (place, other) = (rng.below(5), rng.below(5));
+        match rng.below(7) {
+            0 => world.kill(place),
+            1 => {
+                world.kill(place);
+                world.lose_file(place);
+            }
+            2 | 3 if world.nodes[place].engine.is_none() => world.start(place),
+            4 if place != other => world.cut(place, other, &[Path::BOTH[rng.below(2)]]),
+            5 => world.loss = rng.below(300),
+            6 => world.heal(),
+            _ => {}
+        }
+        world.run(f64::from(u32::try_from(rng.below(12)).unwrap()));
+    }
+    world.heal();
+    world.loss = 0;
+    for place in (0..5).filter(|&place| world.nodes[place].engine.is_none()).collect::<Vec<_>>() {
+        world.start(place);
+    }
+    world.run(120.0);
+    println!("seed {seed}");
+    world.assert_agreed();
+    assert!((0..5).all(|place| world.view(place).peers.len() == 4));
+}
+
+#[test]
+fn whatever_happened_all_agree_when_it_is_over() {
+    (100..130).for_each(|seed| trouble(seed, 30));
+}
