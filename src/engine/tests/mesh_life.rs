@@ -2,9 +2,9 @@
 
 use super::super::testing::point;
 use super::super::*;
-use super::mesh_world::{MeshWorld, key, name};
+use super::mesh_world::{MeshWorld, name};
 use crate::ident::IntroPoint;
-use crate::message::{Body, Party, Path, Refusal};
+use crate::message::{Path, Refusal};
 
 const HEALING: f64 = 40.0;
 
@@ -332,6 +332,4 @@ fn the_address_of_a_member_that_moved_reaches_the_transport() {
     for at in [0, 1] {
         assert_eq!(world.endpoint(2, at), moved);
     }
-    world.forge(0, 1, Body::PullMembers);
-    world.inject(0, Party::Peer(key(1)), 0, Body::PullMembers);
 }
