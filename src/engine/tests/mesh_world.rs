@@ -2,53 +2,21 @@
 //!
 //! Signatures are filled in and never checked: what is forged does not reach an engine.
 
+mod machine;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::rng::Rng;
-use super::super::testing::{address, announcement, front, member};
+use super::super::testing::member;
 use super::super::*;
 use super::world;
-use crate::ident::{ClusterKey, Incarnation, IntroPoint, NodeId, PeerKey, Revision, TokenId};
-use crate::message::{
-    Answer, Body, Certificate, Door, Frame, Heartbeat, Member, Party, Path, Refusal, Token,
-    Verdict, Vitals,
-};
+use crate::ident::{Incarnation, IntroPoint, PeerKey, Revision, TokenId};
+use crate::message::{Answer, Body, Frame, Party, Path, Refusal, Verdict};
 use crate::time::Wall;
 
-/// A node of the world, by its place.
-pub(super) type Place = usize;
-
-/// One machine: what survives a restart, and the engine while it runs.
-pub(super) struct Machine {
-    pub(super) settings: Settings,
-    pub(super) engine: Option<Engine>,
-    /// What was written down last.
-    pub(super) file: MeshState,
-    /// Its clock minus the world's.
-    pub(super) clock_ahead_s: i64,
-    pub(super) reports: Vec<(Mono, MeshReport)>,
-    pub(super) replies: Vec<(RequestId, Result<(), RequestError>)>,
-    pub(super) points: Vec<IntroPoint>,
-    /// The points of the last descriptor that it uploaded, by front.
-    pub(super) plan: Option<Arc<Plan>>,
-    pub(super) uploads: usize,
-    /// How often it wrote its state down.
-    pub(super) writes: usize,
-    /// It sends and receives nothing; its clock and its engine stand still.
-    pub(super) paused: bool,
-    invitation: Option<TokenId>,
-    admitted: BTreeMap<PeerKey, PeerLink>,
-    spoken: BTreeSet<PeerKey>,
-    banned: BTreeSet<PeerKey>,
-    pub(super) doors: Vec<(TokenId, PeerKey)>,
-    /// How often secrets were sent to it.
-    pub(super) secrets: usize,
-    tor: bool,
-    idle_wakes: u32,
-    woken: Mono,
-    life: u32,
-}
+pub(super) use self::machine::{Machine, Place, entry, heartbeat, key, name, token};
+use self::machine::{door, mesh_settings};
 
 pub(super) struct MeshWorld {
     pub(super) nodes: Vec<Machine>,
@@ -66,112 +34,6 @@ pub(super) struct MeshWorld {
     pub(super) busy: usize,
     /// Every action of every node, to compare runs; `None`: nobody wants to.
     pub(super) trace: Option<u64>,
-}
-
-pub(super) fn key(place: Place) -> PeerKey {
-    PeerKey([u8::try_from(place).unwrap() + 1; 32])
-}
-
-pub(super) fn name(place: Place) -> NodeId {
-    match u8::try_from(place).unwrap() {
-        letter @ 0..26 => front(&format!("node-{}", char::from(b'a' + letter))),
-        number => front(&format!("node-{number}")),
-    }
-}
-
-fn door(place: Place) -> Door {
-    let number = u8::try_from(place).unwrap();
-    Door {
-        key: key(place),
-        endpoint: Some(([10, 0, 0, number], 1).into()),
-        onion: Some(address(number)),
-    }
-}
-
-pub(super) fn token(number: u8, issuer: Place) -> Token {
-    Token {
-        id: TokenId([number; 16]),
-        key: PeerKey([number ^ 0x80; 32]),
-        issuer: name(issuer),
-        invited: None,
-        bootstrap: true,
-        publisher: true,
-        expires: Wall(1_800_000_000 + 86_400),
-        generation: 0,
-        signature: [1; 64],
-        used_by: None,
-        revoked: false,
-    }
-}
-
-fn mesh_settings(place: Place, certificate: Option<Certificate>) -> MeshSettings {
-    let number = u8::try_from(place).unwrap() + 1;
-    let template = member(name(place).as_str(), number, 0);
-    let mut said = announcement(&name(place), 0);
-    said.instance = Some(address(number));
-    MeshSettings {
-        cluster: front("newsroom"),
-        cluster_key: ClusterKey([9; 32]),
-        key: key(place),
-        node_key: template.certificate.node_key,
-        announcement: said,
-        can_certify: certificate.is_some(),
-        has_master_keys: certificate.is_some(),
-        certificate,
-        state: MeshState::default(),
-        doors: Vec::new(),
-        heartbeat_interval: Duration::from_secs(2),
-        dead_threshold: 3,
-        removal_grace: Duration::from_secs(30),
-        wireguard: true,
-        tor_fallback: true,
-        clock_tolerance: Duration::from_secs(5),
-        expect: None,
-    }
-}
-
-impl Machine {
-    fn new(place: Place, mesh: MeshSettings, seed: u64) -> Machine {
-        let settings = Settings {
-            node: name(place),
-            backends: Vec::new(),
-            verify: false,
-            seed: seed + u64::try_from(place).unwrap(),
-            mesh: Some(mesh),
-            ..world::settings()
-        };
-        Machine {
-            settings,
-            engine: None,
-            file: MeshState::default(),
-            clock_ahead_s: 0,
-            reports: Vec::new(),
-            replies: Vec::new(),
-            points: Vec::new(),
-            plan: None,
-            uploads: 0,
-            writes: 0,
-            paused: false,
-            invitation: None,
-            admitted: BTreeMap::new(),
-            spoken: BTreeSet::new(),
-            banned: BTreeSet::new(),
-            doors: Vec::new(),
-            secrets: 0,
-            tor: false,
-            idle_wakes: 0,
-            woken: Mono::default(),
-            life: 0,
-        }
-    }
-
-    pub(super) fn mesh(&mut self) -> &mut MeshSettings {
-        self.settings.mesh.as_mut().unwrap()
-    }
-
-    pub(super) fn said(&self, wanted: impl Fn(&MeshReport) -> bool) -> usize {
-        self.reports.iter().filter(|(_, report)| wanted(report)).count()
-    }
 }
 
 impl MeshWorld {
@@ -528,14 +390,4 @@ impl MeshWorld {
         }
         assert_eq!(views.len(), 1, "one view");
     }
-}
-
-/// A heartbeat with nothing in it.
-pub(super) fn heartbeat(beat: u64) -> Body {
-    Body::Heartbeat(Heartbeat { beat, vitals: Vitals::default() })
-}
-
-/// The entry of a node as the founder would have certified it.
-pub(super) fn entry(place: Place, incarnation: u64) -> Member {
-    member(name(place).as_str(), u8::try_from(place).unwrap() + 1, incarnation)
 }
