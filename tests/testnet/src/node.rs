@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::clock;
-use crate::network::Network;
+use crate::ground::Ground;
 
 const POLL: Duration = Duration::from_millis(50);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -31,12 +31,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// Makes the directory of a node that is not started yet, inside the network's own.
+    /// Makes the directory of a node that is not started yet, inside the ground's own.
     ///
     /// # Errors
     /// Fails when the directory cannot be made.
-    pub fn new(network: &Network, name: &str, binary: &Path) -> Result<Node> {
-        let directory = network.directory().join(format!("node-{name}"));
+    pub fn new(ground: &impl AsRef<Ground>, name: &str, binary: &Path) -> Result<Node> {
+        let directory = ground.as_ref().directory().join(format!("node-{name}"));
         fs::DirBuilder::new()
             .mode(0o700)
             .recursive(true)
@@ -90,14 +90,15 @@ impl Node {
     ///
     /// # Errors
     /// Fails when the program cannot be started.
-    pub fn start(&self, network: &Network) -> Result<()> {
+    pub fn start(&self, ground: &impl AsRef<Ground>) -> Result<()> {
         self.kill();
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = Command::new(&self.binary);
         command.arg("--config").arg(self.config_path()).arg("run");
         command.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET").env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = network
+        let child = ground
+            .as_ref()
             .adopt(&mut command)
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
