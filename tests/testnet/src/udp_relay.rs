@@ -3,6 +3,7 @@
 //! Whoever sends to it gets a socket of its own towards the node, so the node sees every sender
 //! apart and its answers find their way back. One thread; it ends on drop.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -132,12 +133,14 @@ fn relay(socket: &UdpSocket, target: SocketAddr, rules: &Mutex<Rules>, ended: &A
 }
 
 fn flow(flows: &mut BTreeMap<SocketAddr, UdpSocket>, sender: SocketAddr) -> Option<&UdpSocket> {
-    if !flows.contains_key(&sender) {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-        socket.set_nonblocking(true).ok()?;
-        flows.insert(sender, socket);
+    match flows.entry(sender) {
+        Entry::Occupied(known) => Some(known.into_mut()),
+        Entry::Vacant(new) => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+            socket.set_nonblocking(true).ok()?;
+            Some(new.insert(socket))
+        }
     }
-    flows.get(&sender)
 }
 
 /// A datagram, if one waits. A refused earlier send shows up as an error here and means nothing.
