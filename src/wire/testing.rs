@@ -16,10 +16,11 @@ use crate::ident::{
 use crate::message::*;
 use crate::time::{TimePeriod, Wall};
 
+use super::certify::{Certifier, NodeSigner};
 use super::secret::{Secret, SecretKind};
 
 pub(super) use large::{
-    large_announcement, large_certificate, large_part, large_vitals, largest_bodies,
+    large_announcement, large_certificate, large_part, large_token, large_vitals, largest_bodies,
 };
 
 fn name() -> impl Strategy<Value = NodeId> {
@@ -285,5 +286,34 @@ prop_compose! {
         });
         let bytes = Zeroizing::new(bytes[..what.bytes()].to_vec());
         Secret { incarnation: Incarnation(incarnation), sequence, what, bytes }
+    }
+}
+
+/// A cluster with one member, everything signed.
+pub(super) struct Signers {
+    pub(super) certifier: Certifier,
+    pub(super) node: NodeSigner,
+}
+
+impl Signers {
+    pub(super) fn new() -> Signers {
+        Signers {
+            certifier: Certifier::from_seed(&[0x51; 32], 0),
+            node: NodeSigner::from_seed(&[0x52; 32]),
+        }
+    }
+
+    /// The node's entry, certified by `certifier`.
+    pub(super) fn member(&self, certifier: &Certifier) -> Member {
+        let mut certificate = large_certificate();
+        certificate.node_key = self.node.key();
+        let announcement = self.node.sign_announcement(large_announcement()).unwrap();
+        let certificate = certifier.sign_certificate(certificate);
+        Member { certificate, announcement: Some(announcement) }
+    }
+
+    /// The record of an invitation.
+    pub(super) fn token(&self) -> Token {
+        self.certifier.sign_token(large_token())
     }
 }

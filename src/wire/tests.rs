@@ -2,6 +2,7 @@
 
 mod damage;
 mod layout;
+mod trust;
 
 use proptest::prelude::*;
 
