@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::ident::{
-    ClusterKey, Epoch, HsId, Incarnation, IntroPoint, LINK_SPECIFIERS_MAX_BYTES, NodeId, NodeKey,
-    PeerKey, RelayId, TokenId,
+    ClusterId, ClusterKey, Epoch, HsId, Incarnation, IntroPoint, LINK_SPECIFIERS_MAX_BYTES, NodeId,
+    NodeKey, PeerKey, RelayId, TokenId,
 };
 use crate::message::*;
 use crate::time::{TimePeriod, Wall};
@@ -289,6 +289,20 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// Any list of doors that an invitation may name.
+    pub(super) fn doors()(
+        doors in vec((any::<[u8; 32]>(), address(), any::<[u8; 32]>(), 0..3_u8), 1..=4),
+    ) -> Vec<Door> {
+        let door = |(key, endpoint, onion, ways)| Door {
+            key: PeerKey(key),
+            endpoint: (ways != 0).then_some(endpoint),
+            onion: (ways != 1).then_some(HsId(onion)),
+        };
+        doors.into_iter().map(door).collect()
+    }
+}
+
 /// A cluster with one member, everything signed.
 pub(super) struct Signers {
     pub(super) certifier: Certifier,
@@ -317,3 +331,6 @@ impl Signers {
         self.certifier.sign_token(large_token())
     }
 }
+
+/// A name for a cluster.
+pub(super) const CLUSTER: ClusterId = ClusterId([0xc1; 16]);
