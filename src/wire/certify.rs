@@ -294,10 +294,15 @@ impl Certifier {
     /// Nodes follow [`SUCCESSIONS_MAX`] times.
     pub fn succeed(&self, rng: &mut impl CryptoRng) -> (Succession, Certifier) {
         let next = Certifier { key: fresh_key(rng), generation: self.generation.saturating_add(1) };
-        let mut succession =
-            Succession { generation: next.generation, key: next.key(), signature: [0; 64] };
-        succession.signature = sign(&succession, &self.key).expect(BOUNDED);
+        let succession = self.introduce(next.generation, next.key());
         (succession, next)
+    }
+
+    /// The statement that `key` comes after this one.
+    pub(super) fn introduce(&self, generation: u32, key: ClusterKey) -> Succession {
+        let mut succession = Succession { generation, key, signature: [0; 64] };
+        succession.signature = sign(&succession, &self.key).expect(BOUNDED);
+        succession
     }
 }
 
