@@ -43,6 +43,9 @@ pub enum Untrusted {
     /// Certificate and announcement, or request and announcement, are of different nodes.
     #[error("the announcement is another node's")]
     OtherName,
+    /// A cluster's first key that is not the one that the invitation is for.
+    #[error("the key is another cluster's than the invitation's")]
+    OtherCluster,
     /// The bytes are no Ed25519 key, or one that many signatures fit.
     #[error("not a usable Ed25519 key")]
     Key,
@@ -69,6 +72,7 @@ impl Untrusted {
             Untrusted::UnknownGeneration { .. } | Untrusted::Gap { .. } => None,
             Untrusted::Signature
             | Untrusted::OtherName
+            | Untrusted::OtherCluster
             | Untrusted::Key
             | Untrusted::Rival(_)
             | Untrusted::TooMany => Some(Refusal::Forged),
@@ -106,6 +110,18 @@ impl Authority {
     /// [`Untrusted::Key`].
     pub fn new(first: &ClusterKey) -> Result<Authority, Untrusted> {
         Ok(Authority { first: usable(&first.0)?, later: Vec::new() })
+    }
+
+    /// The cluster that an invitation is for, from the first key as it came in the welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Untrusted::OtherCluster`] or [`Untrusted::Key`].
+    pub fn invited(cluster: ClusterId, first: &ClusterKey) -> Result<Authority, Untrusted> {
+        if cluster_id(first) != cluster {
+            return Err(Untrusted::OtherCluster);
+        }
+        Authority::new(first)
     }
 
     /// The cluster's name.
