@@ -43,6 +43,9 @@ pub enum Untrusted {
     /// Certificate and announcement, or request and announcement, are of different nodes.
     #[error("the announcement is another node's")]
     OtherName,
+    /// A cluster's first key that is not the one that the invitation is for.
+    #[error("the key is another cluster's than the invitation's")]
+    OtherCluster,
     /// The bytes are no Ed25519 key, or one that many signatures fit.
     #[error("not a usable Ed25519 key")]
     Key,
@@ -69,6 +72,7 @@ impl Untrusted {
             Untrusted::UnknownGeneration { .. } | Untrusted::Gap { .. } => None,
             Untrusted::Signature
             | Untrusted::OtherName
+            | Untrusted::OtherCluster
             | Untrusted::Key
             | Untrusted::Rival(_)
             | Untrusted::TooMany => Some(Refusal::Forged),
@@ -106,6 +110,18 @@ impl Authority {
     /// [`Untrusted::Key`].
     pub fn new(first: &ClusterKey) -> Result<Authority, Untrusted> {
         Ok(Authority { first: usable(&first.0)?, later: Vec::new() })
+    }
+
+    /// The cluster that an invitation is for, from the first key as it came in the welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Untrusted::OtherCluster`] or [`Untrusted::Key`].
+    pub fn invited(cluster: ClusterId, first: &ClusterKey) -> Result<Authority, Untrusted> {
+        if cluster_id(first) != cluster {
+            return Err(Untrusted::OtherCluster);
+        }
+        Authority::new(first)
     }
 
     /// The cluster's name.
@@ -294,10 +310,15 @@ impl Certifier {
     /// Nodes follow [`SUCCESSIONS_MAX`] times.
     pub fn succeed(&self, rng: &mut impl CryptoRng) -> (Succession, Certifier) {
         let next = Certifier { key: fresh_key(rng), generation: self.generation.saturating_add(1) };
-        let mut succession =
-            Succession { generation: next.generation, key: next.key(), signature: [0; 64] };
-        succession.signature = sign(&succession, &self.key).expect(BOUNDED);
+        let succession = self.introduce(next.generation, next.key());
         (succession, next)
+    }
+
+    /// The statement that `key` comes after this one.
+    pub(super) fn introduce(&self, generation: u32, key: ClusterKey) -> Succession {
+        let mut succession = Succession { generation, key, signature: [0; 64] };
+        succession.signature = sign(&succession, &self.key).expect(BOUNDED);
+        succession
     }
 }
 

@@ -154,6 +154,7 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
+    use crate::ident::HsId;
     use crate::wire::testing::CLUSTER;
 
     fn invitation(seed: u64) -> Invitation {
@@ -204,6 +205,19 @@ mod tests {
         let secret = hex(b"77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
         let public = hex(b"8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
         assert_eq!(peer_key(&secret), PeerKey(public));
+    }
+
+    /// A difference here means that yesterday's invitations are worth nothing.
+    #[test]
+    fn text_and_derived_keys_stay_what_they_were() {
+        let endpoint = Some(([192, 0, 2, 1], 51_820).into());
+        let door = Door { key: PeerKey([7; 32]), endpoint, onion: Some(HsId([8; 32])) };
+        let secret = Zeroizing::new([0x5e; SECRET_BYTES]);
+        let invitation = Invitation::new(CLUSTER, secret, vec![door]).unwrap();
+        let derived = derived(&invitation);
+        let hex = derived.iter().map(|bytes| data_encoding::HEXLOWER.encode(bytes));
+        let lines: Vec<String> = std::iter::once(invitation.to_string()).chain(hex).collect();
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::framed;
 use crate::message::{Announcement, Body, Certificate, Lease, Member, Succession, Token};
-use crate::wire::testing::{announcement, certificate, token};
-use crate::wire::{DecodeError, Record, encode};
+use crate::wire::testing::{Signers, announcement, certificate, largest_bodies, token};
+use crate::wire::{Certifier, DecodeError, Record, encode};
 
 #[test]
 fn a_frame_is_header_body_and_zeros() {
@@ -72,4 +72,38 @@ proptest! {
         kept_whole::<Succession>(&Succession { generation: 1, key, signature })?;
         kept_whole::<Member>(&Member { certificate, announcement: Some(announcement) })?;
     }
+}
+
+fn lines(bytes: &[u8]) -> String {
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let line = |bytes: &[u8]| format!("  {}\n", data_encoding::HEXLOWER.encode(bytes));
+    bytes[..used].chunks(40).map(line).collect()
+}
+
+/// A difference here means that other nodes no longer understand us: it takes a new version.
+#[test]
+fn what_was_sent_yesterday_is_sent_today() {
+    let mut text = String::new();
+    for (what, body) in largest_bodies() {
+        let bytes = encode(&framed(body)).unwrap();
+        text += &format!("{what}, {} bytes\n{}", bytes.len(), lines(&bytes));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_was_signed_yesterday_is_signed_today() {
+    let signers = Signers::new();
+    let Member { certificate, announcement } = signers.member(&signers.certifier);
+    let next = Certifier::from_seed(&[0x53; 32], 1).key();
+    let succession = signers.certifier.introduce(1, next);
+    let signatures = [
+        ("certificate", certificate.signature),
+        ("announcement", announcement.unwrap().signature),
+        ("record of an invitation", signers.token().signature),
+        ("succession", succession.signature),
+    ];
+    let text: String =
+        signatures.iter().map(|(what, bytes)| format!("{what}\n{}", lines(bytes))).collect();
+    insta::assert_snapshot!(text);
 }

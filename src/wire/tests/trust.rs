@@ -1,13 +1,15 @@
 //! What is believed and what is not.
 
-use crate::ident::{ClusterId, ClusterKey, HsId, Incarnation, NodeId, NodeKey, PeerKey, TokenId};
+use ed25519_dalek::{Signer as _, SigningKey};
+
+use crate::ident::{ClusterKey, HsId, Incarnation, NodeId, NodeKey, PeerKey, TokenId};
 use crate::message::{
     Announcement, Certificate, JoinRequest, Refusal, SUCCESSIONS_MAX, Succession, Token,
 };
 use crate::time::Wall;
 use crate::wire::certify::{verify_announcement, verify_request};
 use crate::wire::testing::{Signers, large_announcement};
-use crate::wire::{Authority, Certifier, NodeSigner, Standing, Untrusted, cluster_id};
+use crate::wire::{Authority, Certifier, NodeSigner, Record as _, Standing, Untrusted, cluster_id};
 
 fn other_name() -> NodeId {
     "other".parse().unwrap()
@@ -135,15 +137,21 @@ fn another_clusters_word_counts_for_nothing() {
 }
 
 #[test]
-fn a_signature_over_one_kind_of_statement_is_none_over_another() {
+fn a_signature_in_another_context_is_none() {
     let signers = Signers::new();
     let authority = authority(&signers);
-    let mut token = signers.token();
-    token.signature = signers.member(&signers.certifier).certificate.signature;
-    assert_eq!(authority.verify_token(&token), Err(Untrusted::Signature));
-    let (succession, _) = signers.certifier.succeed(&mut rng());
-    token.signature = succession.signature;
-    assert_eq!(authority.verify_token(&token), Err(Untrusted::Signature));
+    let key = SigningKey::from_bytes(&signers.certifier.seed());
+    let mut certificate = signers.member(&signers.certifier).certificate;
+    let mut signed_in = |context: &[u8]| {
+        let bytes = certificate.to_bytes().unwrap();
+        let covered = bytes.strip_suffix(&certificate.signature).unwrap();
+        certificate.signature = key.sign(&[context, covered].concat()).to_bytes();
+        authority.verify_certificate(&certificate)
+    };
+    assert_eq!(signed_in(b"rustbalance certificate v1\0"), Ok(Standing::Newest));
+    for context in [&b""[..], b"rustbalance announcement v1\0", b"rustbalance certificate v2\0"] {
+        assert_eq!(signed_in(context), Err(Untrusted::Signature));
+    }
 }
 
 #[test]
@@ -247,10 +255,13 @@ fn keys_come_back_from_their_seeds_and_are_never_printed() {
 }
 
 #[test]
-fn a_cluster_is_named_after_its_first_key() {
-    let id = cluster_id(&ClusterKey([1; 32]));
-    assert_ne!(id, cluster_id(&ClusterKey([2; 32])));
-    assert_ne!(id, ClusterId([0; 16]));
+fn a_newcomer_takes_the_first_key_of_the_cluster_it_was_invited_to_only() {
+    let first = Signers::new().certifier.key();
+    let other = Certifier::from_seed(&[0x77; 32], 0).key();
+    let authority = Authority::invited(cluster_id(&first), &first).unwrap();
+    assert_eq!((authority.cluster(), authority.newest_key()), (cluster_id(&first), first));
+    let refused = Authority::invited(cluster_id(&first), &other).unwrap_err();
+    assert_eq!(refused, Untrusted::OtherCluster);
 }
 
 #[test]
