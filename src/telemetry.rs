@@ -25,7 +25,9 @@ const IDENTIFIER: &str = "rustbalance";
 
 /// Our own events; those of libraries are logged from WARN on.
 const OWN_TARGET: &str = "rustbalance";
-/// The WireGuard library calls a silent peer an error, several times a minute; the mesh has its own words.
+
+/// The WireGuard library calls a silent peer an error, several times a minute; the mesh has its own
+/// words for that.
 const WIREGUARD_TARGET: &str = "boringtun";
 
 /// How the log is set up.

@@ -1,0 +1,1 @@
+//! The whole room over real sockets on loopback.
