@@ -37,6 +37,10 @@ impl Sockets {
             Some(address) => Some(UdpSocket::bind(address).await?),
             None => None,
         };
+        if let Some(socket) = &udp {
+            // Until the runtime has seen it writable, it takes no datagram.
+            socket.writable().await?;
+        }
         let streams = match settings.streams {
             true => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
             false => None,
