@@ -40,6 +40,7 @@ pub use self::settings::{MeshSettings, Settings};
 
 use self::gather::Gather;
 use self::merge::{Desired, Offer, merge};
+use self::mesh::Mesh;
 use self::publish::{Context, Lanes, Publisher};
 use self::rng::Rng;
 use crate::ident::HsId;
@@ -88,8 +89,11 @@ pub struct Engine {
     lanes: Lanes,
     next_id: u64,
     blocked: Option<Blocked>,
+    mesh: Option<Mesh>,
     /// When the consequences were computed last: nothing older is due.
     handled_at: Mono,
+    /// When it asked to be woken then.
+    asked: Option<Mono>,
     actions: VecDeque<Action>,
 }
 
@@ -126,6 +130,8 @@ impl Engine {
             lanes: Lanes::new(),
             next_id: 0,
             blocked: Some(Blocked::NoTor),
+            mesh: settings.mesh.clone().map(|mesh| Mesh::new(&settings, mesh)),
+            asked: None,
             handled_at: Mono::default(),
             actions: VecDeque::new(),
             settings,
@@ -135,10 +141,17 @@ impl Engine {
     /// Takes what happened at `now` and recomputes all consequences.
     pub fn handle(&mut self, input: Input, now: Now) {
         let mut actions = Vec::new();
+        if let Some(mesh) = &mut self.mesh {
+            mesh.woke(self.asked, now);
+        }
         self.take(input, now, &mut actions);
         self.advance(now, &mut actions);
         self.handled_at = now.mono;
+        if let Some(mesh) = &mut self.mesh {
+            self.actions.extend(mesh.take_actions());
+        }
         self.actions.extend(actions);
+        self.asked = self.next_deadline().map(|(at, _)| at);
     }
 
     /// The next thing to do.
@@ -148,9 +161,11 @@ impl Engine {
 
     /// When to call [`handle`](Self::handle) with [`Input::Woken`] at the latest, and why.
     pub fn next_deadline(&self) -> Option<(Mono, Reason)> {
-        if !self.tor_up {
-            return None;
-        }
+        let mesh = self.mesh.as_ref().and_then(Mesh::deadline).map(|at| (at, Reason::Mesh));
+        mesh.into_iter().chain(self.tor_deadline().filter(|_| self.tor_up)).min()
+    }
+
+    fn tor_deadline(&self) -> Option<(Mono, Reason)> {
         let current = self.view.as_deref().map(ConsensusView::current);
         let publish = |p: &Publisher| p.deadline(self.handled_at, &self.settings, current);
         let publish = match self.blocked {
@@ -176,10 +191,15 @@ impl Engine {
             tor_up: self.tor_up,
             blocked: self.blocked,
             view: view.map(|v| (v.first, v.second, v.window.client_facing())),
-            fronts: self.gather.fronts(current, now.mono),
+            fronts: self.fronts(current, now.mono),
             services: self.publishers.iter().map(|(id, p)| (*id, p.views(now.mono))).collect(),
-            mesh: None,
+            mesh: self.mesh.as_ref().map(|mesh| mesh.view(now)),
         }
+    }
+
+    fn fronts(&self, period: Option<TimePeriod>, now: Mono) -> Vec<FrontView> {
+        let own = self.gather.fronts(period, now).into_iter();
+        own.chain(self.mesh.iter().flat_map(|mesh| mesh.fronts(period, now))).collect()
     }
 
     fn take(&mut self, input: Input, now: Now, actions: &mut Vec<Action>) {
@@ -220,6 +240,9 @@ impl Engine {
                     publisher.upload_finished(id, &result, ctx)
                 });
             }
+            Input::Asked(id, _) if self.mesh.is_none() => {
+                actions.push(Action::Reply(id, Err(RequestError::NoCluster)));
+            }
             Input::FrameReceived { .. }
             | Input::FrameRefused { .. }
             | Input::LinkChanged { .. }
@@ -228,8 +251,12 @@ impl Engine {
             | Input::Certified(_)
             | Input::TokenIssued(_)
             | Input::SecretsStored
-            | Input::Asked(..)
-            | Input::Woken => {}
+            | Input::Asked(..) => {
+                if let Some(mesh) = &mut self.mesh {
+                    mesh.take(input, now);
+                }
+            }
+            Input::Woken => {}
         }
     }
 
@@ -326,8 +353,13 @@ impl Engine {
             let view = self.view.as_deref();
             self.gather.advance(now.mono, view, &mut self.next_id, &mut self.rng, actions);
         }
+        self.advance_mesh(now);
         let desired = self.desired();
         let blocked = self.find_block(&desired, now.wall);
+        let blocked = match &mut self.mesh {
+            Some(mesh) => mesh.permits(blocked, now.mono).err(),
+            None => blocked,
+        };
         if blocked != self.blocked {
             self.blocked = blocked;
             actions.push(Action::Report(Report::Blocked(blocked)));
@@ -341,12 +373,22 @@ impl Engine {
         });
     }
 
+    fn advance_mesh(&mut self, now: Now) {
+        let Some(mesh) = &mut self.mesh else { return };
+        let view = self.view.as_deref().filter(|_| self.tor_up);
+        let offers = view.map(|view| self.gather.own_offers(view)).unwrap_or_default();
+        mesh.advance(view.is_some(), &offers, now);
+    }
+
     /// The merged content of every descriptor, as the fronts offer it now.
     fn desired(&self) -> BTreeMap<HsId, BTreeMap<TimePeriod, Desired>> {
         let Some(view) = &self.view else { return BTreeMap::new() };
         let max = self.settings.max_intro_points;
-        let offers =
-            Slot::BOTH.map(|slot| (view.period(slot), self.gather.offers(view.period(slot))));
+        let offers = Slot::BOTH.map(|slot| {
+            let period = view.period(slot);
+            let peers = self.mesh.iter().flat_map(|mesh| mesh.offers(period));
+            (period, self.gather.offers(period).into_iter().chain(peers).collect::<Vec<_>>())
+        });
         let of_service = |(id, publisher): (&HsId, &Publisher)| {
             let plan = |(period, offers): &(TimePeriod, Vec<Offer<'_>>)| {
                 let previous = publisher.plan(period);

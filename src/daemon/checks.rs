@@ -60,7 +60,7 @@ fn blocked_check(tor: &TorFacts, why: Blocked, status: &Status) -> Option<Check>
             "no front offers an introduction point, so there is nothing to publish.",
         )
         .hint("check that tor on each front runs with HiddenServiceOnionbalanceInstance 1"),
-        Blocked::Gathering => return None,
+        Blocked::Gathering | Blocked::Standby => return None,
     };
     Some(check)
 }

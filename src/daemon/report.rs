@@ -240,6 +240,7 @@ pub(super) fn blocked(why: Blocked) -> &'static str {
         Blocked::ClockBehind => "the clock is behind tor's consensus",
         Blocked::Gathering => "waiting for the fronts' introduction points",
         Blocked::NoPoints => "no front offers an introduction point",
+        Blocked::Standby => "another node publishes",
     }
 }
 

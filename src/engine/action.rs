@@ -678,4 +678,6 @@ pub enum Blocked {
     Gathering,
     /// No front offers an introduction point.
     NoPoints,
+    /// Another node publishes, or this one may not.
+    Standby,
 }

@@ -18,7 +18,7 @@ use super::rng::Rng;
 use super::roster::{Learned, Reading, Roster, Rosters};
 use super::settings::Settings;
 use crate::ident::{HsId, IntroPoint, NodeId, RelayId};
-use crate::time::{Mono, TimePeriod, Window};
+use crate::time::{Mono, Slot, TimePeriod, Window};
 
 /// A closed introduction circuit is first rebuilt to the same point: so long the point stays.
 pub(super) const CIRCUIT_GRACE: Duration = Duration::from_millis(1500);
@@ -340,6 +340,14 @@ impl Gather {
     pub(super) fn offers(&self, period: TimePeriod) -> Vec<Offer<'_>> {
         let own = self.own.offer(period);
         own.into_iter().chain(self.backends.iter().filter_map(|b| b.offer(period))).collect()
+    }
+
+    /// What this node offers itself, each with the period that it was read for.
+    pub(super) fn own_offers(&self, view: &ConsensusView) -> Vec<(TimePeriod, Offer<'_>)> {
+        let read_for = |slot| self.own.rosters.serving(view.period(slot)).map(Roster::period);
+        let mut periods: Vec<TimePeriod> = Slot::BOTH.into_iter().filter_map(read_for).collect();
+        periods.dedup();
+        periods.into_iter().filter_map(|period| Some((period, self.own.offer(period)?))).collect()
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {

@@ -1,6 +1,9 @@
 //! Values for the engine's tests.
 
-use crate::ident::{HsId, IntroPoint, NodeId, RelayId};
+use crate::ident::{
+    HsId, Incarnation, IntroPoint, NodeId, NodeKey, PeerKey, RelayId, TokenId,
+};
+use crate::message::{Announcement, Certificate, Member};
 use crate::time::{Mono, Now, TimePeriod, Wall};
 use std::time::Duration;
 
@@ -39,4 +42,44 @@ pub(crate) fn front(name: &str) -> NodeId {
 pub(crate) fn at(seconds: f64) -> Now {
     let mono = Mono(Duration::from_secs_f64(seconds));
     Now { mono, wall: Wall(1_800_000_000) + mono.0 }
+}
+
+/// A member with keys made from `number`, in this incarnation.
+pub(crate) fn member(name: &str, number: u8, incarnation: u64) -> Member {
+    let name = front(name);
+    Member {
+        certificate: Certificate {
+            name: name.clone(),
+            key: PeerKey([number; 32]),
+            node_key: NodeKey([number; 32]),
+            bootstrap: true,
+            publisher: true,
+            removed: false,
+            serial: 1,
+            issued: Wall(1_800_000_000),
+            token: TokenId([0; 16]),
+            generation: 0,
+            signature: [1; 64],
+        },
+        announcement: Some(announcement(&name, incarnation)),
+    }
+}
+
+/// What a node that nothing sets apart announces.
+pub(crate) fn announcement(name: &NodeId, incarnation: u64) -> Announcement {
+    Announcement {
+        name: name.clone(),
+        incarnation: Incarnation(incarnation),
+        endpoint: Some(([10, 0, 0, 1], 51820).into()),
+        onion: None,
+        client_key: None,
+        instance: None,
+        priority: 100,
+        weight: 1,
+        spare: false,
+        drained: false,
+        left: false,
+        version: "1.0.0".to_owned(),
+        signature: [1; 64],
+    }
 }

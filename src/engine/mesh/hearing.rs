@@ -1,0 +1,371 @@
+//! What others say: who may say what, and what follows from it.
+//!
+//! | party | may say |
+//! |---|---|
+//! | member | everything but what newcomers and their doors say to each other |
+//! | bootstrap member | also invitations |
+//! | stranger | heartbeats (it is told that it is unknown), and what proves that it is a member |
+//! | bootstrap node of our configuration | also entries of the table |
+//! | newcomer with an invitation | its request |
+//! | door of our own invitation | welcome or refusal, entries of the table |
+//!
+//! Everything else is refused and counted.
+
+use std::time::Duration;
+
+use super::clock::Turn;
+use super::registration::Step;
+use super::{Mesh, OwnState};
+use super::super::action::{MeshReport, Reregistration};
+use crate::ident::{Incarnation, NodeId, PeerKey};
+use crate::message::{
+    Answer, Body, Frame, Heartbeat, Member, Party, Path, Refusal, Token, Verdict, Vitals,
+};
+use crate::time::{Mono, Now};
+
+/// Frames of one peer within a second.
+const FRAMES_OF_PEER_MAX: u32 = 64;
+
+/// Frames of everybody within a second: so many at least, and so many for each member.
+const FRAMES_MIN: u32 = 64;
+const FRAMES_PER_MEMBER: u32 = 4;
+
+/// How long a peer is asked to wait when that is exceeded.
+const BUSY_WAIT_S: u16 = 5;
+
+/// The number of no heartbeat: its answer acknowledges something else.
+const NO_BEAT: u64 = 0;
+
+impl Mesh {
+    pub(super) fn hear(&mut self, from: Party, path: Path, frame: Frame, now: Now) {
+        if self.me.removed {
+            return;
+        }
+        match from {
+            Party::Token(id) => self.hear_newcomer(id, path, frame.body, now),
+            Party::Door(door) => self.hear_door(door, path, frame.body, now),
+            Party::Peer(key) if self.table.is_removed(&key) => {
+                self.refuse(None, path, Refusal::Removed, now.mono);
+            }
+            Party::Peer(key) => match self.table.name_of(&key).cloned() {
+                Some(name) => self.hear_member(&name, key, path, frame, now),
+                None => self.hear_stranger(key, path, frame, now),
+            },
+        }
+    }
+
+    fn hear_member(&mut self, name: &NodeId, key: PeerKey, path: Path, frame: Frame, now: Now) {
+        let known = self.table.incarnation(name);
+        let peer = self.peers.entry(name.clone()).or_default();
+        if !peer.load.admits(FRAMES_OF_PEER_MAX, now.mono) {
+            self.refuse(Some(name.clone()), path, Refusal::Flood, now.mono);
+            self.busy_if_asked(key, path, &frame.body, now);
+            return;
+        }
+        let newest = known.max(peer.incarnation);
+        if frame.incarnation < newest {
+            self.refuse(Some(name.clone()), path, Refusal::Stale, now.mono);
+            if matches!(frame.body, Body::Heartbeat(_)) {
+                // Perhaps it lost its state: this tells it how high to go.
+                let rumour = Body::Dead(name.clone(), newest);
+                self.outbox.send(Party::Peer(key), path, rumour);
+            }
+            return;
+        }
+        peer.incarnation = frame.incarnation;
+        let count = &mut peer.received[usize::from(path == Path::Tor)];
+        *count = count.saturating_add(1);
+        self.watch.heard(name, path, now.mono, &mut self.signals);
+        self.follow_signals(now);
+        let stamp = (frame.incarnation, frame.sequence);
+        match frame.body {
+            Body::Heartbeat(heartbeat) => self.heartbeat(name, path, heartbeat, stamp, now),
+            Body::Answer(answer) => self.answer(name, path, answer, stamp, now),
+            Body::PullMembers => {
+                let all = self.table.members().chain(self.table.removed());
+                let all: Vec<PeerKey> = all.map(|member| member.certificate.key).collect();
+                self.sync.queue_members(Party::Peer(key), None, all);
+                if !self.successions.is_empty() {
+                    self.say(name, Body::Successions(self.successions.clone()));
+                }
+            }
+            Body::Members(entries) => self.members(entries, Some(name), path, now),
+            Body::Successions(successions) => self.learn_successions(successions),
+            Body::Present(entry) => self.present(*entry, key, path, now),
+            Body::PullRoster => {
+                for part in self.own_roster.parts() {
+                    self.say(name, Body::Roster(part));
+                }
+            }
+            Body::Roster(part) => self.roster_part(name, path, frame.incarnation, part, now.mono),
+            Body::AskSeen(about) => {
+                let ago = self.watch.last_heard(&about, now.mono);
+                let ago_ms = ago.map(|ago| u32::try_from(ago.as_millis()).unwrap_or(u32::MAX));
+                self.say(name, Body::Seen(about, ago_ms));
+            }
+            Body::Seen(about, ago_ms) => {
+                let ago = ago_ms.map(|ago_ms| Duration::from_millis(ago_ms.into()));
+                self.watch.seen(&about, name, ago, now.mono);
+            }
+            Body::Dead(about, incarnation) if about == self.me.name => {
+                self.rumoured_dead(incarnation, name);
+            }
+            Body::Dead(about, incarnation) => {
+                if incarnation >= self.table.incarnation(&about) {
+                    self.watch.rumoured_dead(&about, now.mono);
+                }
+            }
+            Body::Leave(entry) => self.peer_leaves(*entry, key, path, now),
+            Body::LeaveSeen => self.leave_seen(name),
+            Body::Tokens(tokens) => self.tokens(name, tokens, path, now),
+            Body::PullTokens if self.invites(name) => {
+                let ids: Vec<_> = self.door.tokens().map(|token| token.id).collect();
+                self.sync.queue_tokens(Party::Peer(key), ids);
+            }
+            Body::PullSecrets => self.secrets_asked(name, key, path, now.mono),
+            Body::Lease(_) => {}
+            Body::Join(_) | Body::Welcome(_) | Body::JoinRefused(_) | Body::PullTokens => {
+                self.refuse(Some(name.clone()), path, Refusal::NotAllowed, now.mono);
+            }
+        }
+    }
+
+    fn hear_stranger(&mut self, key: PeerKey, path: Path, frame: Frame, now: Now) {
+        let door = self.settings.doors.iter().any(|door| door.key == key);
+        let most = self.load_max();
+        match frame.body {
+            _ if !self.load.admits(most, now.mono) => {
+                self.refuse(None, path, Refusal::Flood, now.mono);
+                self.busy_if_asked(key, path, &frame.body, now);
+            }
+            Body::Heartbeat(heartbeat) => {
+                self.reply(Party::Peer(key), path, heartbeat.beat, Verdict::Unknown, now);
+            }
+            Body::Present(entry) => self.present(*entry, key, path, now),
+            Body::Members(entries) if door => self.members(entries, None, path, now),
+            Body::Successions(successions) if door => self.learn_successions(successions),
+            Body::Answer(_) if door => {}
+            _ => self.refuse(None, path, Refusal::Stranger, now.mono),
+        }
+    }
+
+    fn heartbeat(
+        &mut self,
+        name: &NodeId,
+        path: Path,
+        heartbeat: Heartbeat,
+        stamp: (Incarnation, u64),
+        now: Now,
+    ) {
+        let Some(member) = self.table.of(name) else { return };
+        let (key, heard) = (member.certificate.key, member.announcement.is_some());
+        let most = self.load_max();
+        let verdict = if !self.load.admits(most, now.mono) {
+            Verdict::Busy { wait_s: BUSY_WAIT_S }
+        } else if heard {
+            Verdict::Known
+        } else {
+            Verdict::Restarted
+        };
+        self.take_vitals(name, heartbeat.vitals, stamp, now.mono);
+        self.reply(Party::Peer(key), path, heartbeat.beat, verdict, now);
+    }
+
+    fn answer(
+        &mut self,
+        name: &NodeId,
+        path: Path,
+        answer: Answer,
+        stamp: (Incarnation, u64),
+        now: Now,
+    ) {
+        if answer.beat == NO_BEAT {
+            self.take_vitals(name, answer.vitals, stamp, now.mono);
+            return;
+        }
+        self.watch.answered(name, path, answer.beat, now.mono, &mut self.signals);
+        let Some(peer) = self.peers.get_mut(name) else { return };
+        let tolerance = self.settings.clock_tolerance;
+        let round_trip = peer.round_trip(answer.beat, now);
+        let turn = round_trip
+            .and_then(|rtt| peer.clock.compared(answer.vitals.wall, now, rtt, tolerance));
+        match (turn, name.clone()) {
+            (Some(Turn::Skewed(ahead_s)), peer) => {
+                self.outbox.report(MeshReport::ClockSkew { peer, ahead_s });
+            }
+            (Some(Turn::Agrees), peer) => self.outbox.report(MeshReport::ClockAgrees { peer }),
+            (None, _) => {}
+        }
+        let step = peer.registration.answered(answer.verdict, now.mono);
+        let news = peer.registration.is_news();
+        self.take_vitals(name, answer.vitals, stamp, now.mono);
+        self.follow_signals(now);
+        match step {
+            Step::Nothing => {}
+            Step::Present(why) => self.reregister(name, why, news, path),
+            Step::Wait(wait) => {
+                self.watch.busy(name, now.mono + wait);
+                self.outbox.report(MeshReport::PeerBusy { peer: name.clone(), wait });
+            }
+        }
+    }
+
+    /// Presents our membership to a peer; in full also to a bootstrap node, for all to hear.
+    pub(super) fn reregister(
+        &mut self,
+        name: &NodeId,
+        why: Reregistration,
+        news: bool,
+        path: Path,
+    ) {
+        let Some(own) = self.own_entry() else { return };
+        let Some(key) = self.table.of(name).map(|member| member.certificate.key) else { return };
+        self.outbox.send(Party::Peer(key), path, Body::Present(Box::new(own.clone())));
+        if why == Reregistration::Full {
+            self.ask_through_bootstrap(name, &own);
+        }
+        if news || why == Reregistration::Full {
+            self.outbox.report(MeshReport::Reregistered { peer: name.clone(), why });
+        }
+    }
+
+    /// Through a living bootstrap member other than `name`, else through the configured doors.
+    fn ask_through_bootstrap(&mut self, name: &NodeId, own: &Member) {
+        let others: Vec<NodeId> =
+            self.alive().filter(|other| *other != name && self.invites(other)).cloned().collect();
+        if others.is_empty() {
+            self.ask_doors(own);
+        } else {
+            let other = others[self.rng.below(others.len())].clone();
+            self.say(&other, Body::Present(Box::new(own.clone())));
+            self.say(&other, Body::PullMembers);
+        }
+    }
+
+    /// At those bootstrap nodes of the configuration that are not heard.
+    pub(super) fn ask_doors(&mut self, own: &Member) {
+        let doors: Vec<PeerKey> = self.settings.doors.iter().map(|door| door.key).collect();
+        for key in doors.into_iter().filter(|key| *key != self.settings.key) {
+            let name = self.table.name_of(&key);
+            if name.is_some_and(|name| self.is_there(name)) {
+                continue;
+            }
+            let path = name.map_or(self.default_path(), |name| self.watch.path(name));
+            let to = Party::Peer(key);
+            self.outbox.send(to, path, Body::Present(Box::new(own.clone())));
+            self.outbox.send(to, path, Body::PullMembers);
+        }
+    }
+
+    /// Somebody proves that it is a member.
+    fn present(&mut self, entry: Member, key: PeerKey, path: Path, now: Now) {
+        let name = self.table.name_of(&key).cloned();
+        if entry.certificate.key != key {
+            self.refuse(name, path, Refusal::NotAllowed, now.mono);
+            return;
+        }
+        match self.learn(entry, name.as_ref(), now) {
+            Err(reason) => self.refuse(name, path, reason, now.mono),
+            Ok(()) => {
+                self.reconcile(now);
+                self.reply(Party::Peer(key), path, NO_BEAT, Verdict::Known, now);
+            }
+        }
+    }
+
+    pub(super) fn members(
+        &mut self,
+        entries: Vec<Member>,
+        by: Option<&NodeId>,
+        path: Path,
+        now: Now,
+    ) {
+        for entry in entries {
+            // What others believe of a third is no fault of theirs.
+            if self.learn(entry, by, now).is_err_and(|reason| reason == Refusal::Forged) {
+                self.refuse(by.cloned(), path, Refusal::Forged, now.mono);
+            }
+        }
+    }
+
+    fn tokens(&mut self, name: &NodeId, tokens: Vec<Token>, path: Path, now: Now) {
+        if !self.invites(name) || !self.is_bootstrap() {
+            self.refuse(Some(name.clone()), path, Refusal::NotAllowed, now.mono);
+            return;
+        }
+        let mut news = Vec::new();
+        for token in tokens {
+            let id = token.id;
+            if self.door.merge(token, now.wall) {
+                news.push(id);
+            }
+        }
+        if !news.is_empty() {
+            self.outbox.changed();
+            self.push_tokens(news);
+        }
+    }
+
+    fn take_vitals(
+        &mut self,
+        name: &NodeId,
+        vitals: Vitals,
+        stamp: (Incarnation, u64),
+        now: Mono,
+    ) {
+        let Some(peer) = self.peers.get_mut(name) else { return };
+        let differs = vitals.members != self.table.digest();
+        let edition = (stamp.0, vitals.roster);
+        if !peer.take_vitals(vitals, stamp) {
+            return;
+        }
+        let pull_roster = peer.roster.heard_of(edition, now);
+        let interval = self.settings.heartbeat_interval;
+        if self.sync.compared(name, differs, interval, now) {
+            self.say(name, Body::PullMembers);
+        }
+        if pull_roster {
+            self.say(name, Body::PullRoster);
+        }
+    }
+
+    fn busy_if_asked(&mut self, key: PeerKey, path: Path, body: &Body, now: Now) {
+        if let Body::Heartbeat(heartbeat) = body {
+            let verdict = Verdict::Busy { wait_s: BUSY_WAIT_S };
+            self.reply(Party::Peer(key), path, heartbeat.beat, verdict, now);
+        }
+    }
+
+    fn reply(&mut self, to: Party, path: Path, beat: u64, verdict: Verdict, now: Now) {
+        let vitals = self.vitals(now);
+        self.outbox.send(to, path, Body::Answer(Answer { beat, verdict, vitals }));
+    }
+
+    /// How this node is.
+    pub(super) fn vitals(&self, now: Now) -> Vitals {
+        let OwnState { tor, able } = self.own;
+        Vitals {
+            wall: now.wall,
+            members: self.table.digest(),
+            view: self.view_digest(),
+            roster: self.own_roster.version(),
+            points: self.own_roster.count(),
+            alive: u8::try_from(self.alive().count() + 1).unwrap_or(u8::MAX),
+            tor,
+            app: None,
+            eligible: able && self.may_publish(),
+            lease: None,
+            signed: Vec::new(),
+        }
+    }
+
+    /// It is a bootstrap member.
+    pub(super) fn invites(&self, name: &NodeId) -> bool {
+        self.table.of(name).is_some_and(|member| member.certificate.bootstrap)
+    }
+
+    fn load_max(&self) -> u32 {
+        let members = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
+        FRAMES_MIN.max(FRAMES_PER_MEMBER.saturating_mul(members))
+    }
+}
