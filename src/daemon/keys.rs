@@ -27,17 +27,17 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be opened or read.
-    #[error("cannot read the key of {onion} from {path}: {cause}")]
+    #[error("cannot read {what} from {path}: {cause}")]
     Unreadable {
-        /// The service it is for.
-        onion: Redacted,
+        /// What it should hold.
+        what: String,
         /// The file.
         path: PathBuf,
         /// What the system says.
         cause: std::io::Error,
     },
     /// A directory, a pipe, a device.
-    #[error("{path} is no regular file: [[service]] key_file must name the file with the key")]
+    #[error("{path} is no regular file: the configuration must name the file with the key")]
     NotAFile {
         /// What was opened.
         path: PathBuf,
@@ -100,32 +100,37 @@ pub enum KeyFileError {
 
 /// Reads the key of every service.
 pub(super) fn load(services: &[Service]) -> Result<BTreeMap<HsId, MasterKey>, KeyFileError> {
-    services.iter().map(|service| Ok((service.onion, load_one(service)?))).collect()
+    let with_key = services.iter().filter_map(|s| Some((s.onion, s.key_file.as_deref()?)));
+    with_key.map(|(onion, path)| Ok((onion, load_one(onion, path)?))).collect()
 }
 
-fn load_one(service: &Service) -> Result<MasterKey, KeyFileError> {
-    let path = service.key_file.clone();
-    let unreadable = |cause| KeyFileError::Unreadable {
-        onion: shown(&service.onion),
-        path: service.key_file.clone(),
-        cause,
-    };
-    let file = open(&path).map_err(unreadable)?;
+fn load_one(onion: HsId, path: &Path) -> Result<MasterKey, KeyFileError> {
+    let content = read_secret(path, &format!("the key of {}", shown(&onion)))?;
+    let path = path.to_owned();
+    let key = MasterKey::parse(&content)
+        .map_err(|cause| KeyFileError::Invalid { path: path.clone(), cause })?;
+    if key.id() != onion {
+        let (found, wanted) = (shown(&key.id()), shown(&onion));
+        return Err(KeyFileError::OtherAddress { path, found, wanted });
+    }
+    Ok(key)
+}
+
+/// The content of a file that holds a secret (`what`, in messages), once nobody else can read or
+/// replace it.
+pub(super) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let unreadable =
+        |cause| KeyFileError::Unreadable { what: what.to_owned(), path: path.to_owned(), cause };
+    let file = open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    check_file(&path, &metadata)?;
+    check_file(path, &metadata)?;
     check_parents(&path.canonicalize().map_err(unreadable)?)?;
     let content = read(file).map_err(unreadable)?;
     let size = metadata.len().max(content.len() as u64);
     if size > KEY_FILE_MAX_BYTES {
-        return Err(KeyFileError::TooLarge { path, size });
+        return Err(KeyFileError::TooLarge { path: path.to_owned(), size });
     }
-    let key = MasterKey::parse(&content)
-        .map_err(|cause| KeyFileError::Invalid { path: path.clone(), cause })?;
-    if key.id() != service.onion {
-        let (found, wanted) = (shown(&key.id()), shown(&service.onion));
-        return Err(KeyFileError::OtherAddress { path, found, wanted });
-    }
-    Ok(key)
+    Ok(content)
 }
 
 /// Without waiting: opening a pipe that nobody writes to would take for ever.
