@@ -12,6 +12,8 @@ mod network;
 mod notify;
 mod pending;
 mod report;
+#[cfg(test)]
+mod samples;
 mod shell;
 mod signer;
 mod socket;

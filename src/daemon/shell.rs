@@ -426,9 +426,10 @@ impl Shell {
 
     fn serve(&mut self, client: socket::Client) {
         let node = describe::Node {
-            name: self.config.node.name.as_str(),
+            config: &self.config,
             version: &self.version,
             tor: &self.tor,
+            clashes: self.reporter.clashes(clock::now().mono),
         };
         let status = describe::status(&node, &self.snapshot(), &mut self.signer, clock::now());
         match serde_json::to_vec(&status) {
