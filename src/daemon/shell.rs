@@ -15,17 +15,18 @@ use super::notify::Notify;
 use super::pending::Pending;
 use super::report::Reporter;
 use super::signer::Signer;
-use super::{clock, socket};
+use super::{api, clock, socket};
 use crate::config::Config;
 use crate::control::event::{ClientStatus, HsDesc, HsDescAction, HsDescContent, HsDescReason};
 use crate::control::{Client, Event, RequestError};
 use crate::engine::{
-    Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster, Upload,
-    UploadError, UploadId,
+    self, Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster,
+    Upload, UploadError, UploadId,
 };
 use crate::hs::address;
 use crate::hs::descriptor::{self, DescriptorError};
 use crate::ident::{HsId, RelayId};
+use crate::status::Status;
 use crate::time::{Slot, TimePeriod};
 
 /// The longest sleep. Tokio's timers stand still while the machine is suspended and the engine's
@@ -96,7 +97,7 @@ impl Shell {
     pub(super) async fn run(
         mut self,
         mut events: mpsc::Receiver<Event>,
-        mut listener: socket::Listener,
+        mut commands: mpsc::Receiver<socket::Command>,
     ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -119,7 +120,7 @@ impl Shell {
                 },
                 Some(done) = self.tasks.join_next() => self.on_done(done?),
                 () = tokio::time::sleep(sleep) => self.tell(Input::Woken),
-                client = listener.accept() => self.serve(client),
+                Some(command) = commands.recv() => self.on_command(command),
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => tracing::warn!(
@@ -424,21 +425,21 @@ impl Shell {
         self.engine.snapshot(clock::now())
     }
 
-    fn serve(&mut self, client: socket::Client) {
+    fn on_command(&mut self, command: socket::Command) {
+        match command.request {
+            api::Request::Status {} => command.answer(&self.status()),
+            _ => command.answer(&api::Refused::from(engine::RequestError::NoCluster)),
+        }
+    }
+
+    fn status(&mut self) -> Status {
         let node = describe::Node {
             config: &self.config,
             version: &self.version,
             tor: &self.tor,
             clashes: self.reporter.clashes(clock::now().mono),
         };
-        let status = describe::status(&node, &self.snapshot(), &mut self.signer, clock::now());
-        match serde_json::to_vec(&status) {
-            Ok(document) => self.spawn(async move {
-                socket::serve(client, document).await;
-                None
-            }),
-            Err(error) => tracing::error!(event = "status_failed", "no status document: {error}"),
-        }
+        describe::status(&node, &self.snapshot(), &mut self.signer, clock::now())
     }
 }
 
