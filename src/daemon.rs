@@ -8,6 +8,8 @@ pub mod api;
 mod checks;
 mod clock;
 mod describe;
+mod files;
+mod hooks;
 mod keys;
 mod network;
 mod notify;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::files;
 use crate::config::Service;
 use crate::hs::address;
 use crate::hs::keys::{KeyError, MasterKey};
@@ -19,9 +20,6 @@ use crate::telemetry::{Redacted, redact_onion};
 
 /// Longer than any key file: what is larger is something else.
 const KEY_FILE_MAX_BYTES: u64 = 16 << 10;
-
-const ROOT: u32 = 0;
-const STICKY: u32 = 0o1000;
 
 /// Why a master key cannot be used. None of it mends itself.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +152,7 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), KeyFileError> {
         return Err(KeyFileError::NotAFile { path: path.to_owned() });
     }
     let (owner, ours) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != ours && owner != ROOT {
+    if owner != ours && owner != files::ROOT {
         return Err(KeyFileError::Foreign { path: path.to_owned(), owner, ours });
     }
     let mode = metadata.mode() & 0o7777;
@@ -165,28 +163,13 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-/// No directory above the real file (symbolic links resolved) may let others replace it.
-///
-/// Writable by everybody, or by a group, is allowed with the sticky bit (`/tmp`), where only owners
-/// replace their files. A group's right to write is also allowed to root's group and to our own
-/// effective group, which a directory made with umask 002 has. All that Debian has above
-/// `/var/lib` and `/etc` passes; `/var/local`, which is writable for the group `staff`, does not.
 fn check_parents(real: &Path) -> Result<(), KeyFileError> {
-    let ours = rustix::process::getegid().as_raw();
-    for parent in real.ancestors().skip(1) {
-        let Ok(metadata) = std::fs::metadata(parent) else { continue };
-        let mode = metadata.mode() & 0o7777;
-        let friends = [ROOT, ours].contains(&metadata.gid());
-        let wanted = match mode {
-            _ if mode & STICKY != 0 => continue,
-            _ if mode & 0o002 != 0 => "o-w",
-            _ if mode & 0o020 != 0 && !friends => "g-w",
-            _ => continue,
-        };
-        let path = parent.to_owned();
-        return Err(KeyFileError::Exposed { path, verb: "changed", mode, wanted });
+    match files::exposed_parent(real) {
+        Some(files::Exposed { path, mode, wanted }) => {
+            Err(KeyFileError::Exposed { path, verb: "changed", mode, wanted })
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn shown(service: &HsId) -> Redacted {

@@ -10,13 +10,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::describe::{self, TorFacts};
+use super::hooks::{Happening, Hooks};
 use super::network;
 use super::notify::Notify;
 use super::pending::Pending;
 use super::report::Reporter;
 use super::signer::Signer;
 use super::{api, clock, socket};
-use crate::config::Config;
+use crate::config::{Config, HookEvent};
 use crate::control::event::{ClientStatus, HsDesc, HsDescAction, HsDescContent, HsDescReason};
 use crate::control::{Client, Event, RequestError};
 use crate::engine::{
@@ -64,6 +65,7 @@ pub(super) struct Shell {
     pending: Pending,
     tor: TorFacts,
     reporter: Reporter,
+    hooks: Hooks,
     tasks: JoinSet<Answer>,
 }
 
@@ -79,6 +81,7 @@ impl Shell {
         let now = clock::now();
         Shell {
             reporter: Reporter::new(),
+            hooks: Hooks::new(&config),
             tor: TorFacts::new(now.mono),
             pending: Pending::default(),
             view: None,
@@ -166,6 +169,9 @@ impl Shell {
             Action::Fetch { id, address, from } => self.fetch(id, address, from),
             Action::Upload(upload) => self.upload(&upload),
             Action::Report(report) => {
+                if let Some(happening) = Happening::of(&report) {
+                    self.hooks.call(&happening);
+                }
                 self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
             }
             Action::Send { .. }
@@ -282,6 +288,7 @@ impl Shell {
         match event {
             Event::Up { version } => {
                 self.reporter.tor_up(&version, self.tor.down_for(now));
+                self.hooks.call(&Happening::new(HookEvent::TorUp, format!("tor {version} is up")));
                 self.tor.up(version, now);
                 self.connection += 1;
                 self.ask(|control| async move {
@@ -292,6 +299,7 @@ impl Shell {
             }
             Event::Down { error, retry_in } => {
                 if self.tor.down(&error, now) {
+                    self.hooks.call(&Happening::new(HookEvent::TorDown, error.clone()));
                     let longest = self.config.tor.reconnect_max;
                     self.reporter.tor_down(&error, self.tor.was_up(), longest);
                 } else {

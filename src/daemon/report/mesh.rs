@@ -11,7 +11,7 @@ use crate::message::{JoinRefusal, Path, Refusal};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(in crate::daemon) struct Line {
     pub(super) level: Level,
     /// The event's name, for scripts.
     pub(super) event: &'static str,
@@ -19,7 +19,7 @@ pub(super) struct Line {
     pub(super) subject: String,
     /// Said again within ten minutes it would be noise.
     pub(super) repeats: bool,
-    pub(super) text: String,
+    pub(in crate::daemon) text: String,
 }
 
 impl Line {
@@ -33,7 +33,7 @@ impl Line {
 }
 
 /// The lines for a report, in their order.
-pub(super) fn lines(report: &MeshReport) -> Vec<Line> {
+pub(in crate::daemon) fn lines(report: &MeshReport) -> Vec<Line> {
     let line = match report {
         MeshReport::PeerRecovered { peer, away, refetch, damped } => {
             return recovered(peer, *away, *refetch, *damped);
