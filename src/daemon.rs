@@ -4,14 +4,19 @@
 //! One loop (`shell`) waits for what happens next (tor, an answer, a timer, a signal), tells the
 //! engine and performs its actions. It decides nothing itself.
 
+pub mod api;
 mod checks;
 mod clock;
 mod describe;
+mod files;
+mod hooks;
 mod keys;
 mod network;
 mod notify;
 mod pending;
 mod report;
+#[cfg(test)]
+mod samples;
 mod shell;
 mod signer;
 mod socket;
@@ -74,7 +79,7 @@ pub fn run(config: Config, version: &str) -> Result<(), StartError> {
         let engine = engine::Engine::new(engine_settings(&config, instance));
         let signer = signer::Signer::new(keys);
         shell::Shell::new(config, version, instance, engine, signer, control)
-            .run(events, listener)
+            .run(events, socket::spawn(listener))
             .await
             .map_err(StartError::Runtime)
     })

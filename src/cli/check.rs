@@ -60,7 +60,8 @@ fn summary(config: &Config) -> String {
 /// Files that the configuration names and that are certainly not there. One that this user may
 /// not see is left alone: the daemon's user may.
 fn absent_files(config: &Config) -> Vec<Problem> {
-    let keys = config.services.iter().map(|service| ("[[service]] key_file", &service.key_file));
+    let key_files = config.services.iter().filter_map(|service| service.key_file.as_ref());
+    let keys = key_files.map(|path| ("[[service]] key_file", path));
     let password = match &config.tor.auth {
         Auth::PasswordFile(path) => Some(("[tor] password_file", path)),
         Auth::Auto => None,

@@ -11,6 +11,7 @@ use super::screen::{Screen, complain, print, write};
 use super::socket::{self, SocketError};
 use super::{is_set, render};
 use crate::config::{self, DEFAULT_SOCKET, InvalidDuration, parse_duration};
+use crate::daemon::api::Request;
 
 /// Puts the cursor home and clears what is below.
 const CLEAR: &str = "\x1b[H\x1b[J";
@@ -93,7 +94,9 @@ async fn once(path: &Path) -> Exit {
 }
 
 async fn json(path: &Path) -> Exit {
-    let document = socket::ask(path).await.and_then(|answer| socket::json(answer, path));
+    let document = socket::ask(path, &Request::Status {}, socket::QUICK)
+        .await
+        .and_then(|answer| socket::json(answer, path));
     match document {
         Ok(text) => print(&text),
         Err(error) => complain(&error.to_string(), error.exit()),
@@ -101,10 +104,12 @@ async fn json(path: &Path) -> Exit {
 }
 
 async fn nagios(path: &Path) -> Exit {
-    let answer = socket::ask(path).await.and_then(|answer| socket::decode(&answer, path));
+    let answer = socket::ask(path, &Request::Status {}, socket::QUICK)
+        .await
+        .and_then(|answer| socket::decode(&answer, path));
     let (line, code) = match answer {
         Ok(status) => render::nagios(&status),
-        Err(error @ (SocketError::NotRunning(_) | SocketError::Stalled(_))) => {
+        Err(error @ (SocketError::NotRunning(_) | SocketError::Stalled { .. })) => {
             (format!("RUSTBALANCE CRITICAL - {error}"), 2)
         }
         Err(error) => (format!("RUSTBALANCE UNKNOWN - {error}"), 3),
@@ -133,6 +138,6 @@ async fn watch(path: &Path, interval: Duration) -> Exit {
 }
 
 async fn screen(path: &Path, shown: Screen) -> Result<String, SocketError> {
-    let answer = socket::ask(path).await?;
+    let answer = socket::ask(path, &Request::Status {}, socket::QUICK).await?;
     Ok(render::status(&socket::decode(&answer, path)?, shown))
 }

@@ -10,22 +10,24 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::describe::{self, TorFacts};
+use super::hooks::{Happening, Hooks};
 use super::network;
 use super::notify::Notify;
 use super::pending::Pending;
 use super::report::Reporter;
 use super::signer::Signer;
-use super::{clock, socket};
-use crate::config::Config;
+use super::{api, clock, socket};
+use crate::config::{Config, HookEvent};
 use crate::control::event::{ClientStatus, HsDesc, HsDescAction, HsDescContent, HsDescReason};
 use crate::control::{Client, Event, RequestError};
 use crate::engine::{
-    Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster, Upload,
-    UploadError, UploadId,
+    self, Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster,
+    Upload, UploadError, UploadId,
 };
 use crate::hs::address;
 use crate::hs::descriptor::{self, DescriptorError};
 use crate::ident::{HsId, RelayId};
+use crate::status::Status;
 use crate::time::{Slot, TimePeriod};
 
 /// The longest sleep. Tokio's timers stand still while the machine is suspended and the engine's
@@ -63,6 +65,7 @@ pub(super) struct Shell {
     pending: Pending,
     tor: TorFacts,
     reporter: Reporter,
+    hooks: Hooks,
     tasks: JoinSet<Answer>,
 }
 
@@ -78,6 +81,7 @@ impl Shell {
         let now = clock::now();
         Shell {
             reporter: Reporter::new(),
+            hooks: Hooks::new(&config),
             tor: TorFacts::new(now.mono),
             pending: Pending::default(),
             view: None,
@@ -96,7 +100,7 @@ impl Shell {
     pub(super) async fn run(
         mut self,
         mut events: mpsc::Receiver<Event>,
-        mut listener: socket::Listener,
+        mut commands: mpsc::Receiver<socket::Command>,
     ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -119,7 +123,7 @@ impl Shell {
                 },
                 Some(done) = self.tasks.join_next() => self.on_done(done?),
                 () = tokio::time::sleep(sleep) => self.tell(Input::Woken),
-                client = listener.accept() => self.serve(client),
+                Some(command) = commands.recv() => self.on_command(command),
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => tracing::warn!(
@@ -165,6 +169,9 @@ impl Shell {
             Action::Fetch { id, address, from } => self.fetch(id, address, from),
             Action::Upload(upload) => self.upload(&upload),
             Action::Report(report) => {
+                if let Some(happening) = Happening::of(&report) {
+                    self.hooks.call(&happening);
+                }
                 self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
             }
             Action::Send { .. }
@@ -281,6 +288,7 @@ impl Shell {
         match event {
             Event::Up { version } => {
                 self.reporter.tor_up(&version, self.tor.down_for(now));
+                self.hooks.call(&Happening::new(HookEvent::TorUp, format!("tor {version} is up")));
                 self.tor.up(version, now);
                 self.connection += 1;
                 self.ask(|control| async move {
@@ -291,6 +299,7 @@ impl Shell {
             }
             Event::Down { error, retry_in } => {
                 if self.tor.down(&error, now) {
+                    self.hooks.call(&Happening::new(HookEvent::TorDown, error.clone()));
                     let longest = self.config.tor.reconnect_max;
                     self.reporter.tor_down(&error, self.tor.was_up(), longest);
                 } else {
@@ -424,20 +433,21 @@ impl Shell {
         self.engine.snapshot(clock::now())
     }
 
-    fn serve(&mut self, client: socket::Client) {
+    fn on_command(&mut self, command: socket::Command) {
+        match command.request {
+            api::Request::Status {} => command.answer(&self.status()),
+            _ => command.answer(&api::Refused::from(engine::RequestError::NoCluster)),
+        }
+    }
+
+    fn status(&mut self) -> Status {
         let node = describe::Node {
-            name: self.config.node.name.as_str(),
+            config: &self.config,
             version: &self.version,
             tor: &self.tor,
+            clashes: self.reporter.clashes(clock::now().mono),
         };
-        let status = describe::status(&node, &self.snapshot(), &mut self.signer, clock::now());
-        match serde_json::to_vec(&status) {
-            Ok(document) => self.spawn(async move {
-                socket::serve(client, document).await;
-                None
-            }),
-            Err(error) => tracing::error!(event = "status_failed", "no status document: {error}"),
-        }
+        describe::status(&node, &self.snapshot(), &mut self.signer, clock::now())
     }
 }
 

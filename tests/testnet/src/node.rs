@@ -3,7 +3,7 @@
 //! It knows the program only as an operator does: a configuration file, a log, a local socket.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use crate::clock;
 use crate::ground::Ground;
 
 const POLL: Duration = Duration::from_millis(50);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running node and its files. Killed on drop.
@@ -149,11 +150,20 @@ impl Node {
     /// # Errors
     /// Fails when nobody answers, or not with JSON.
     pub fn status(&self) -> Result<Value> {
+        self.ask(&serde_json::json!({"request": "status"}))
+    }
+
+    /// Asks it something over the local socket, and gives its answer, a refusal too.
+    ///
+    /// # Errors
+    /// Fails when nobody answers within a minute, or not with JSON.
+    pub fn ask(&self, request: &Value) -> Result<Value> {
         let mut stream = UnixStream::connect(self.socket_path()).context("no local socket")?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
+        stream.write_all(format!("{request}\n").as_bytes())?;
         let mut document = Vec::new();
         stream.read_to_end(&mut document)?;
-        serde_json::from_slice(&document).context("the status is not JSON")
+        serde_json::from_slice(&document).context("the answer is not JSON")
     }
 
     /// Waits until the status document satisfies `wanted`.
