@@ -26,7 +26,7 @@ test-all: tor stem ## and the long tests
 	cargo test --workspace --locked --no-fail-fast -- --include-ignored
 
 bench: ## the hot paths (criterion)
-	cargo bench --locked --bench hs --bench engine
+	cargo bench --locked --bench hs --bench engine --bench wire
 
 compare: ## the same work by Onionbalance 0.2.4 and by this, in one run
 	tools/get-onionbalance
