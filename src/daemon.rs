@@ -10,6 +10,7 @@ mod clock;
 mod describe;
 mod files;
 mod hooks;
+mod identity;
 mod keys;
 mod network;
 mod notify;
@@ -20,6 +21,7 @@ mod samples;
 mod shell;
 mod signer;
 mod socket;
+mod store;
 
 use std::path::PathBuf;
 
