@@ -233,8 +233,10 @@ impl Peer {
         if path != self.path {
             self.other_broke = false;
         }
-        self.lane(path).mended(now);
-        if self.state == PeerState::Dead && !self.lane(path).waits() {
+        let lane = self.lane(path);
+        lane.mended(now);
+        let wanted = lane.failing.is_some() && !lane.waits();
+        if self.busy.is_none() && (wanted || self.state == PeerState::Dead) {
             self.urgent = Some(now);
         }
     }

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::super::rng::Rng;
-use super::super::PeerState;
+use super::super::{PeerState, PeerView};
 use super::{Pace, Signal, Watch};
-use crate::ident::NodeId;
+use crate::ident::{Incarnation, NodeId, PeerKey};
 use crate::message::Path;
 use crate::time::Mono;
 
@@ -181,4 +181,37 @@ fn missed(name: &'static str) -> impl Fn(&Signal) -> bool {
 
 fn gaps(times: &[Mono]) -> Vec<Duration> {
     times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// How the watch says that this peer stands.
+fn view_of(bench: &Bench, name: &str) -> PeerView {
+    let mut view = PeerView {
+        name: id(name),
+        key: PeerKey([0; 32]),
+        state: PeerState::Joining,
+        missed: 0,
+        last_heard: None,
+        path: None,
+        rtt: None,
+        vouched_by: None,
+        points: 0,
+        tor: None,
+        app: None,
+        clock_ahead_s: None,
+        clock_bad: false,
+        version: None,
+        incarnation: Incarnation(0),
+        bootstrap: false,
+        publisher: false,
+        spare: false,
+        drained: false,
+        disagrees: false,
+        damped: None,
+        busy: None,
+        sent: [0; 2],
+        received: [0; 2],
+        deaths: 0,
+    };
+    bench.watch.fill(&mut view, bench.now);
+    view
 }

@@ -1,8 +1,6 @@
 //! From the first miss to death and back.
 
-use super::super::super::PeerView;
 use super::*;
-use crate::ident::{Incarnation, PeerKey};
 
 #[test]
 fn a_silent_peer_is_suspect_then_dead_and_every_step_is_said() {
@@ -162,36 +160,4 @@ fn the_view_says_how_a_peer_stands() {
     assert!(view.last_heard > Some(secs(6)));
     bench.watch.busy(&id("b"), bench.now + secs(9));
     assert_eq!(view_of(&bench, "b").busy, Some(secs(9)));
-}
-
-fn view_of(bench: &Bench, name: &str) -> PeerView {
-    let mut view = PeerView {
-        name: id(name),
-        key: PeerKey([0; 32]),
-        state: PeerState::Joining,
-        missed: 0,
-        last_heard: None,
-        path: None,
-        rtt: None,
-        vouched_by: None,
-        points: 0,
-        tor: None,
-        app: None,
-        clock_ahead_s: None,
-        clock_bad: false,
-        version: None,
-        incarnation: Incarnation(0),
-        bootstrap: false,
-        publisher: false,
-        spare: false,
-        drained: false,
-        disagrees: false,
-        damped: None,
-        busy: None,
-        sent: [0; 2],
-        received: [0; 2],
-        deaths: 0,
-    };
-    bench.watch.fill(&mut view, bench.now);
-    view
 }

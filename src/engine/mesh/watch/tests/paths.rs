@@ -158,12 +158,17 @@ fn a_peer_whose_tor_link_breaks_is_not_waited_for() {
 
 #[test]
 fn a_link_that_stands_again_carries_at_once_what_waits() {
-    let mut bench = Bench::of(pace(), &["a", "b"]);
-    bench.silence("a");
-    bench.until(missed("a"));
-    bench.unblock("a", Path::Tor);
-    bench.watch.link_changed(&id("a"), Path::Tor, true, bench.now);
-    bench.settle();
-    assert_eq!(bench.state("a"), PeerState::Alive);
-    assert_eq!(bench.watch.path(&id("a")), Path::Tor);
+    for broke in [false, true] {
+        let mut bench = Bench::of(pace(), &["a", "b"]);
+        bench.silence("a");
+        bench.until(missed("a"));
+        if broke {
+            bench.watch.link_changed(&id("a"), Path::Tor, false, bench.now);
+        }
+        bench.unblock("a", Path::Tor);
+        bench.watch.link_changed(&id("a"), Path::Tor, true, bench.now);
+        bench.settle();
+        assert_eq!(bench.state("a"), PeerState::Alive, "{broke}");
+        assert_eq!(bench.watch.path(&id("a")), Path::Tor, "{broke}");
+    }
 }
