@@ -14,6 +14,7 @@ mod identity;
 mod keys;
 mod network;
 mod notify;
+mod peers;
 mod pending;
 mod report;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use crate::config::{Auth, Config, ControlAddress, Instance};
 use crate::control;
 use crate::engine;
 use crate::hs::address;
-use crate::ident::HsId;
+use crate::ident::{HsId, NodeId};
 
 pub use self::keys::KeyFileError;
 
@@ -47,6 +48,28 @@ pub enum StartError {
     /// The local socket cannot be opened.
     #[error("{0:#}")]
     Socket(anyhow::Error),
+    /// The node's own keys cannot be used.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
+    /// The certificate is not of the cluster in the configuration.
+    #[error("{path} is not of the cluster in [cluster] key ({why}): bring the right one back, or join")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        why: crate::wire::Untrusted,
+    },
+    /// The certificate is another node's.
+    #[error(
+        "{path} is of node {found} with its keys, not of this one: bring the right files back, \
+         correct [node] name, or join"
+    )]
+    OtherCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: NodeId,
+    },
     /// The system refused what the loop needs, or the loop broke.
     #[error("{0:#}")]
     Runtime(anyhow::Error),
@@ -55,7 +78,14 @@ pub enum StartError {
 impl StartError {
     /// Whether only a change by the operator helps, and no restart.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, StartError::Key(_) | StartError::OwnAddress(_))
+        match self {
+            StartError::Key(_)
+            | StartError::OwnAddress(_)
+            | StartError::Identity(_)
+            | StartError::Certificate { .. }
+            | StartError::OtherCertificate { .. } => true,
+            StartError::Socket(_) | StartError::Runtime(_) => false,
+        }
     }
 }
 

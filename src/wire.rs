@@ -30,6 +30,7 @@ mod testing;
 mod tests;
 
 pub use certify::{Authority, Certifier, NodeSigner, Standing, Untrusted, cluster_id};
+pub use digest::hash as derive;
 pub use frame::{Content, DecodeError, FRAME_BYTES, FRAME_MAX_BYTES, TooLarge, decode, encode};
 pub use invitation::{DoorKeys, Invitation, InvitationError, peer_key};
 pub use record::Record;

@@ -8,7 +8,7 @@ mod onions;
 mod proof;
 mod start;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use zeroize::Zeroizing;
@@ -71,8 +71,13 @@ impl Peers {
             Action::Knock { door, path } => self.knock(door, path),
             Action::Announce(announcement) => {
                 self.incarnation = announcement.incarnation;
-                let signed = self.identity.node.sign_announcement(*announcement);
-                return Some(Input::Announced(Box::new(signed)));
+                return match self.identity.node.sign_announcement(*announcement) {
+                    Ok(signed) => Some(Input::Announced(Box::new(signed))),
+                    Err(error) => {
+                        tracing::error!(event = "unsignable", "cannot announce: {error}");
+                        None
+                    }
+                };
             }
             Action::Certify(certificate) => {
                 let signed = self.certifier.as_ref()?.sign_certificate(*certificate);

@@ -13,6 +13,7 @@ use super::describe::{self, TorFacts};
 use super::hooks::{Happening, Hooks};
 use super::network;
 use super::notify::Notify;
+use super::peers::{self, Came, Peers};
 use super::pending::Pending;
 use super::report::Reporter;
 use super::signer::Signer;
@@ -174,16 +175,8 @@ impl Shell {
                 }
                 self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
             }
-            Action::Send { .. }
-            | Action::Admit(_)
-            | Action::Dismiss { .. }
-            | Action::OpenDoors(_)
-            | Action::Knock { .. }
-            | Action::Announce(_)
-            | Action::Certify(_)
-            | Action::SendSecrets { .. }
-            | Action::Persist(_)
-            | Action::Reply(..) => {}
+            Action::Reply(id, result) => self.wishes.answer(id, result),
+            other => return self.peers.as_mut()?.perform(other, &self.signer),
         }
     }
 

@@ -4,7 +4,7 @@ use sha3::{Digest as _, Sha3_256};
 use zeroize::Zeroizing;
 
 /// SHA3-256 of `context`, a zero byte and `content`. A context has no zero byte.
-pub(super) fn hash(context: &str, content: &[u8]) -> Zeroizing<[u8; 32]> {
+pub fn hash(context: &str, content: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut hash = Sha3_256::new();
     hash.update(context.as_bytes());
     hash.update([0]);

@@ -38,7 +38,7 @@ enum Service {
 
 /// One thing to tell tor.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(in crate::daemon) enum Step {
     Up(OnionService),
     Down(HsId),
     Visit(HsId, Secret<32>),
@@ -193,7 +193,7 @@ impl Onions {
 ///
 /// # Errors
 /// The first refusal, after a pause.
-pub(super) async fn tell(control: Client, steps: Vec<Step>) -> Result<(), RequestError> {
+pub(in crate::daemon) async fn tell(control: Client, steps: Vec<Step>) -> Result<(), RequestError> {
     tokio::time::sleep(SETTLE).await;
     for step in steps {
         let told = match step {
