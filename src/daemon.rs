@@ -11,6 +11,7 @@ mod describe;
 mod files;
 mod hooks;
 mod identity;
+mod join;
 mod keys;
 mod network;
 mod notify;
@@ -19,6 +20,7 @@ mod pending;
 mod report;
 #[cfg(test)]
 mod samples;
+pub mod setup;
 mod shell;
 mod signer;
 mod socket;
@@ -34,6 +36,8 @@ use crate::engine;
 use crate::hs::address;
 use crate::ident::{HsId, NodeId};
 
+pub use self::identity::IdentityError;
+pub use self::join::{JoinError, Joined, Progress, join};
 pub use self::keys::KeyFileError;
 
 /// What kept the node from starting, or ended it.

@@ -13,6 +13,7 @@ mod nodes;
 mod problems;
 mod sums;
 mod text;
+mod tokens;
 
 #[cfg(test)]
 mod samples;
@@ -20,6 +21,7 @@ mod samples;
 mod tests;
 
 pub(super) use nagios::nagios;
+pub(super) use tokens::tokens;
 
 use sums::Sums;
 use text::{Paint, age, clean, count, finish, or_unknown, table};

@@ -4,18 +4,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use clap::ValueHint;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::exit::Exit;
-use crate::config::show_duration;
+use super::screen::{complain, print};
+use crate::config::{self, DEFAULT_SOCKET, show_duration};
 use crate::daemon::api::{Refused, Request};
 use crate::status::{SCHEMA, Status};
 
 /// How long the whole exchange may take when the daemon answers from memory.
 pub(super) const QUICK: Duration = Duration::from_secs(2);
+
+/// How long it may take when the daemon has something to do, such as signing and telling others.
+pub(super) const SLOW: Duration = Duration::from_secs(30);
 
 /// The largest document that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -65,6 +70,34 @@ impl SocketError {
             SocketError::NoPermission(_) => Exit::NoPermission,
             _ => Exit::Failed,
         }
+    }
+}
+
+/// Where the daemon is, on the command line.
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArguments {
+    /// The daemon's socket [default: what the configuration says]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+}
+
+impl DaemonArguments {
+    /// As given or as the configuration says; `None`: neither.
+    pub(super) fn known_path(&self, config: &Path) -> Option<PathBuf> {
+        self.socket.clone().or_else(|| config::control_socket(config))
+    }
+
+    /// The same, or else the usual place.
+    pub(super) fn path(&self, config: &Path) -> PathBuf {
+        self.known_path(config).unwrap_or_else(|| DEFAULT_SOCKET.into())
+    }
+}
+
+/// Prints an answer as JSON.
+pub(super) fn print_json(answer: &impl Serialize) -> Exit {
+    match serde_json::to_string(answer) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => complain(&format!("the answer has no form in JSON: {error}"), Exit::Failed),
     }
 }
 

@@ -1,16 +1,14 @@
 //! `rustbalance status`: asks the daemon and shows its answer.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-use clap::ValueHint;
 
 use super::exit::Exit;
 use super::screen::{Screen, complain, print, write};
-use super::socket::{self, SocketError};
+use super::socket::{self, DaemonArguments, SocketError};
 use super::{is_set, render};
-use crate::config::{self, DEFAULT_SOCKET, InvalidDuration, parse_duration};
+use crate::config::{DEFAULT_SOCKET, InvalidDuration, parse_duration};
 use crate::daemon::api::Request;
 
 /// Puts the cursor home and clears what is below.
@@ -27,9 +25,8 @@ pub(super) struct Arguments {
     /// Print the status document as JSON, as the daemon sent it
     #[arg(long)]
     json: bool,
-    /// The daemon's socket [default: what the configuration says]
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    daemon: DaemonArguments,
     /// Show it again and again, every 2s unless told otherwise, until Ctrl-C
     #[arg(
         long,
@@ -54,8 +51,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Path) -> Exit {
-    let configured = || arguments.socket.clone().or_else(|| config::control_socket(config));
-    let (path, guessed) = match configured() {
+    let (path, guessed) = match arguments.daemon.known_path(config) {
         Some(path) => (path, false),
         None => (DEFAULT_SOCKET.into(), true),
     };

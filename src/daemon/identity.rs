@@ -56,6 +56,9 @@ pub enum IdentityError {
     },
 }
 
+/// A file's first line, and what the second one stands for.
+type Content = (String, Zeroizing<Vec<u8>>);
+
 /// The directory with the keys.
 #[derive(Clone, Debug)]
 pub(super) struct KeyDir {
@@ -69,6 +72,7 @@ pub(super) struct Identity {
     /// What signs our announcements.
     pub(super) node: NodeSigner,
     /// Our coordination onion service.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) coordination: MasterKey,
     /// With what we are let into the others' (Curve25519).
     pub(super) client: Zeroizing<[u8; 32]>,
@@ -81,6 +85,7 @@ impl Identity {
     }
 
     /// The public half of the key with which we are let into the others' services.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) fn client_key(&self) -> [u8; 32] {
         peer_key(&self.client).0
     }
@@ -104,6 +109,7 @@ impl KeyDir {
 
     /// The keys of a node that has been in a cluster. Those of which its name in the cluster does
     /// not depend are made anew where they are missing.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) fn identity(&self) -> Result<Identity, IdentityError> {
         for name in [WIREGUARD, NODE] {
             let path = self.file(&format!("{name}.key"));
@@ -216,7 +222,7 @@ impl KeyDir {
     }
 
     /// Header and content; `None`: there is no such file.
-    fn read(&self, name: &str) -> Result<Option<(String, Zeroizing<Vec<u8>>)>, IdentityError> {
+    fn read(&self, name: &str) -> Result<Option<Content>, IdentityError> {
         let path = self.path_of(name);
         if matches!(path.try_exists(), Ok(false)) {
             return Ok(None);
@@ -275,7 +281,7 @@ fn secret_file(header: &str, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([header.as_bytes(), b"\n", text.as_bytes(), b"\n"].concat())
 }
 
-fn parse(content: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>), String> {
+fn parse(content: &[u8]) -> Result<Content, String> {
     let text = std::str::from_utf8(content).map_err(|_| "it is not text".to_owned())?;
     let (header, rest) = text.split_once('\n').ok_or("its second line is missing")?;
     let body = rest.strip_suffix('\n').ok_or("it is cut off")?;

@@ -113,7 +113,11 @@ fn of_mesh(report: &MeshReport) -> Option<Happening> {
         _ => return None,
     };
     let message = mesh::lines(report).into_iter().next()?.text;
-    Some(Happening { event, peer: peer.cloned(), message })
+    let happening = Happening::new(event, message);
+    Some(match peer {
+        Some(peer) => happening.about(peer),
+        None => happening,
+    })
 }
 
 #[cfg(test)]
