@@ -55,6 +55,13 @@ pub(super) fn run(arguments: &Arguments, path: &Path) -> Exit {
     };
     let joined = match daemon::join(config, super::run::VERSION, invitation, &mut show) {
         Ok(joined) => joined,
+        Err(JoinError::NoKeys(joined)) => {
+            let text = JoinError::NoKeys(joined.clone()).to_string();
+            return match setup::settle(path, &answers, &joined) {
+                Ok(()) => complain(&text, Exit::Failed),
+                Err(error) => complain(&error.to_string(), Exit::Failed),
+            };
+        }
         Err(error @ JoinError::Start(_)) => return complain(&error.to_string(), Exit::Failed),
         Err(error) => {
             let text = format!("{error}\nNothing but keys was written; try again.");

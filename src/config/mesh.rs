@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::ident::{ClusterKey, HsId, NodeId, PeerKey};
 
+/// The most `[[peer]]`s.
+pub const PEERS_MAX: usize = 8;
+
 /// The usual UDP port of the nodes.
 pub const DEFAULT_PORT: u16 = 51820;
 

@@ -69,6 +69,11 @@ impl TorFacts {
         news
     }
 
+    /// Whether the control connection stands.
+    pub(super) fn is_up(&self) -> bool {
+        self.state == TorState::Up
+    }
+
     /// Whether it was ever reached.
     pub(super) fn was_up(&self) -> bool {
         self.version.is_some()

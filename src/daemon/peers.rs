@@ -10,13 +10,14 @@ mod start;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use self::onions::Onions;
 pub(super) use self::onions::{Step, tell};
 use self::proof::Proof;
-pub(super) use self::start::{Member, Settled};
+pub(super) use self::start::Member;
 use super::identity::{Identity, KeyDir};
 use super::signer::Signer;
 use super::store::Store;
@@ -24,11 +25,14 @@ use crate::engine::{Action, Input, PeerLink};
 use crate::hs::keys::MasterKey;
 use crate::ident::{HsId, Incarnation, PeerKey, TokenId};
 use crate::message::{Certificate, Door, Frame, Party, Path, Refusal, Token, Welcome};
-use crate::time::Wall;
+use crate::time::{Mono, Wall};
 use crate::transport::{Event, Peer, Transport};
 use crate::wire::{
     Certifier, Content, DoorKeys, Invitation, Secret, SecretKind, encode, encode_secret,
 };
+
+/// How often what could not be written is tried again.
+const RETRY_EVERY: Duration = Duration::from_secs(10);
 
 /// What came of an event of the transport.
 pub(super) enum Came {
@@ -55,6 +59,7 @@ pub(super) struct Peers {
     invitation: Option<Invitation>,
     incarnation: Incarnation,
     onions: Onions,
+    retried_at: Option<Mono>,
 }
 
 impl Peers {
@@ -139,9 +144,10 @@ impl Peers {
             let what = SecretKind::ClusterKey { generation: certifier.generation() };
             (what, Zeroizing::new(certifier.seed().to_vec()))
         });
-        let masters = signer.masters().filter(|_| publisher).map(|key| {
-            (SecretKind::MasterKey(key.id()), Zeroizing::new(key.expanded().to_vec()))
-        });
+        let masters = signer
+            .masters()
+            .filter(|_| publisher)
+            .map(|key| (SecretKind::MasterKey(key.id()), Zeroizing::new(key.expanded().to_vec())));
         for (what, bytes) in certifier.into_iter().chain(masters) {
             let secret = Secret { incarnation: self.incarnation, sequence: 0, what, bytes };
             match encode_secret(&secret) {
@@ -280,9 +286,12 @@ impl Peers {
         self.onions.tor_lost();
     }
 
-    /// Tries again to write down what could not be written.
-    pub(super) fn retry(&mut self) {
-        self.store.retry();
+    /// Tries again, now and then, to write down what could not be written.
+    pub(super) fn retry(&mut self, now: Mono) {
+        if self.retried_at.is_none_or(|at| now - at >= RETRY_EVERY) {
+            self.retried_at = Some(now);
+            self.store.retry();
+        }
     }
 }
 

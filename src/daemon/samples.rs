@@ -65,6 +65,8 @@ pub(crate) fn peer(name: &str) -> PeerView {
     PeerView {
         name: name.parse().unwrap(),
         key: PeerKey([1; 32]),
+        endpoint: Some(([192, 0, 2, 2], 51820).into()),
+        onion: None,
         state: PeerState::Alive,
         missed: 0,
         last_heard: Some(Duration::from_millis(2100)),
@@ -100,6 +102,7 @@ pub(crate) fn mesh(peers: Vec<PeerView>) -> MeshView {
         view: 0x9f31_c2aa,
         partitioned: None,
         expected: peers.len() + 1,
+        endpoint: None,
         peers,
         refused: Vec::new(),
         tokens: Vec::new(),

@@ -115,7 +115,7 @@ pub fn is_done(
 pub fn found(path: &Path, answers: &Answers, new: &NewCluster) -> Result<(), SetupError> {
     let keys = KeyDir::new(&answers.state_dir);
     let services = [(new.master.id(), Some(keys.master_file(&new.master.id())))];
-    let text = |key| answers.text(Some((&new.name, key)), &services);
+    let text = |key| answers.text(Some((&new.name, key)), &services, &[]);
     parse(path, &text(ClusterKey([0; 32])))?;
 
     let identity = keys.identity_or_new()?;
@@ -188,7 +188,7 @@ fn remember(state_dir: &Path, state: &MeshState) {
 /// [`SetupError::Answers`].
 pub fn newcomer(path: &Path, answers: &Answers) -> Result<Config, SetupError> {
     let placeholder: NodeId = "newcomer".parse().expect("this is a name");
-    let text = answers.text(Some((&placeholder, ClusterKey([0; 32]))), &[]);
+    let text = answers.text(Some((&placeholder, ClusterKey([0; 32]))), &[], &[]);
     parse(path, &text)
 }
 
@@ -204,7 +204,7 @@ pub fn settle(path: &Path, answers: &Answers, joined: &Joined) -> Result<(), Set
     };
     let services: Vec<_> =
         joined.services.iter().map(|service| (*service, key_file(service))).collect();
-    let text = answers.text(Some((&joined.cluster, joined.key)), &services);
+    let text = answers.text(Some((&joined.cluster, joined.key)), &services, &joined.doors);
     parse(path, &text)?;
     write_config(path, &text)
 }
@@ -348,10 +348,16 @@ mod tests {
             key: ClusterKey([3; 32]),
             services: vec![master.id(), HsId(crate::wire::NodeSigner::from_seed(&[1; 32]).key().0)],
             nodes: vec!["node-a".parse().unwrap()],
+            doors: vec![Door {
+                key: PeerKey([8; 32]),
+                endpoint: Some("192.0.2.7:51820".parse().unwrap()),
+                onion: None,
+            }],
         };
         settle(&fixture.config(), &fixture.answers, &joined).unwrap();
         let config = Config::load(&fixture.config()).unwrap().config;
         assert_eq!(config.cluster.unwrap().key, joined.key);
+        assert_eq!(config.peers[0].key, PeerKey([8; 32]));
         assert!(config.services[0].key_file.is_some() && config.services[1].key_file.is_none());
     }
 }

@@ -1,6 +1,10 @@
 //! The loop: waits for what happens next, tells the engine, performs its actions.
 
+mod mesh;
+
+use std::collections::VecDeque;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,23 +17,25 @@ use super::describe::{self, TorFacts};
 use super::hooks::{Happening, Hooks};
 use super::network;
 use super::notify::Notify;
-use super::peers::{self, Came, Peers};
+use super::peers::Peers;
 use super::pending::Pending;
 use super::report::Reporter;
 use super::signer::Signer;
+use super::wishes::Wishes;
 use super::{api, clock, socket};
 use crate::config::{Config, HookEvent};
 use crate::control::event::{ClientStatus, HsDesc, HsDescAction, HsDescContent, HsDescReason};
 use crate::control::{Client, Event, RequestError};
 use crate::engine::{
-    self, Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster,
-    Upload, UploadError, UploadId,
+    Action, ConsensusView, Engine, FetchId, Fetched, Input, MeshReport, ReadError, Reading, Report,
+    Roster, Upload, UploadError, UploadId,
 };
 use crate::hs::address;
 use crate::hs::descriptor::{self, DescriptorError};
 use crate::ident::{HsId, RelayId};
 use crate::status::Status;
 use crate::time::{Slot, TimePeriod};
+use crate::transport;
 
 /// The longest sleep. Tokio's timers stand still while the machine is suspended and the engine's
 /// clock does not, so a wake after a suspend is at most this late.
@@ -45,6 +51,10 @@ enum Done {
     FetchRefused(FetchId, String),
     UploadRefused(UploadId, UploadError),
     Bootstrap(ClientStatus),
+    /// Tor's SOCKS port; `None`: it has none.
+    Socks(Option<SocketAddr>),
+    /// Tor was told about our onion services, all of it or not.
+    OnionsTold(bool),
 }
 
 /// What a task has finished, and in which connection to tor it began.
@@ -68,6 +78,16 @@ pub(super) struct Shell {
     reporter: Reporter,
     hooks: Hooks,
     tasks: JoinSet<Answer>,
+    /// `None`: this node is alone.
+    peers: Option<Peers>,
+    peer_events: Option<mpsc::Receiver<transport::Event>>,
+    wishes: Wishes,
+    /// What the engine is told next.
+    inputs: VecDeque<Input>,
+    /// What the mesh reported in this turn.
+    news: Vec<MeshReport>,
+    /// We said goodbye, and everybody who is there knows.
+    left: bool,
 }
 
 impl Shell {
@@ -78,9 +98,17 @@ impl Shell {
         engine: Engine,
         signer: Signer,
         control: Client,
+        mesh: Option<(Peers, mpsc::Receiver<transport::Event>)>,
     ) -> Shell {
         let now = clock::now();
+        let (peers, peer_events) = mesh.unzip();
         Shell {
+            peers,
+            peer_events,
+            wishes: Wishes::default(),
+            inputs: VecDeque::new(),
+            news: Vec::new(),
+            left: false,
             reporter: Reporter::new(),
             hooks: Hooks::new(&config),
             tor: TorFacts::new(now.mono),
@@ -124,6 +152,7 @@ impl Shell {
                 },
                 Some(done) = self.tasks.join_next() => self.on_done(done?),
                 () = tokio::time::sleep(sleep) => self.tell(Input::Woken),
+                Some(event) = mesh::next(&mut self.peer_events) => self.on_peer(event),
                 Some(command) = commands.recv() => self.on_command(command),
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
@@ -132,7 +161,12 @@ impl Shell {
                     "SIGHUP: a changed configuration needs a restart; nothing was changed"
                 ),
             }
-            notify.turn(clock::now().mono, &describe::line(&self.snapshot()));
+            self.news.clear();
+            self.tell_tor_of_peers();
+            notify.turn(clock::now().mono, || describe::line(&self.snapshot()));
+            if self.left {
+                break;
+            }
         }
         notify.stopping();
         tracing::info!(event = "stopping", "Stopping; what the HSDirs hold stays valid for hours");
@@ -148,13 +182,18 @@ impl Shell {
     }
 
     fn tell(&mut self, input: Input) {
-        self.engine.handle(input, clock::now());
-        while let Some(action) = self.engine.poll_action() {
-            self.perform(action);
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            self.engine.handle(input, clock::now());
+            while let Some(action) = self.engine.poll_action() {
+                let answer = self.perform(action);
+                self.inputs.extend(answer);
+            }
         }
     }
 
-    fn perform(&mut self, action: Action) {
+    /// Some actions are answered at once.
+    fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
             Action::ReadConsensus => {
                 let read = network::read(self.control.clone(), self.addresses());
@@ -174,10 +213,14 @@ impl Shell {
                     self.hooks.call(&happening);
                 }
                 self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
+                if let Report::Mesh(report) = report {
+                    self.on_mesh_report(report);
+                }
             }
-            Action::Reply(id, result) => self.wishes.answer(id, result),
+            Action::Reply(id, result) => self.left |= self.wishes.answer(id, result),
             other => return self.peers.as_mut()?.perform(other, &self.signer),
         }
+        None
     }
 
     fn addresses(&self) -> Vec<HsId> {
@@ -273,6 +316,8 @@ impl Shell {
                 self.tell(Input::UploadFinished(id, Err(error)));
             }
             Some(Done::Bootstrap(status)) => self.tor.status(&status),
+            Some(Done::Socks(port)) => self.on_socks(port),
+            Some(Done::OnionsTold(all)) => self.on_onions_told(all),
         }
     }
 
@@ -289,6 +334,7 @@ impl Shell {
                     Some(Done::Bootstrap(ClientStatus::parse_bootstrap_phase(&phase)?))
                 });
                 self.tell(Input::TorConnected);
+                self.find_socks();
             }
             Event::Down { error, retry_in } => {
                 if self.tor.down(&error, now) {
@@ -301,6 +347,7 @@ impl Shell {
                 self.connection += 1;
                 self.pending.clear();
                 self.tell(Input::TorLost);
+                self.on_tor_lost();
             }
             Event::HsDesc(event) => self.on_hs_desc(&event),
             Event::HsDescContent(content) => self.on_content(&content),
@@ -429,7 +476,7 @@ impl Shell {
     fn on_command(&mut self, command: socket::Command) {
         match command.request {
             api::Request::Status {} => command.answer(&self.status()),
-            _ => command.answer(&api::Refused::from(engine::RequestError::NoCluster)),
+            _ => self.on_wish(command),
         }
     }
 

@@ -124,10 +124,8 @@ struct OwnState {
 impl Mesh {
     pub(super) fn new(settings: &Settings, mesh: MeshSettings) -> Mesh {
         let mut table = Table::default();
-        let own = mesh.certificate.clone().map(|certificate| Member {
-            certificate,
-            announcement: None,
-        });
+        let own =
+            mesh.certificate.clone().map(|certificate| Member { certificate, announcement: None });
         let known = mesh.state.members.iter().take(2 * MEMBERS_MAX).cloned();
         for member in own.into_iter().chain(known.filter(|_| mesh.certificate.is_some())) {
             let _ = table.merge(member);
@@ -241,12 +239,7 @@ impl Mesh {
     /// Recomputes everything. `offers`: what this node offers now, each with its period.
     ///
     /// `tor`: it is connected and has a consensus.
-    pub(super) fn advance(
-        &mut self,
-        tor: bool,
-        offers: &[(TimePeriod, Offer<'_>)],
-        now: Now,
-    ) {
+    pub(super) fn advance(&mut self, tor: bool, offers: &[(TimePeriod, Offer<'_>)], now: Now) {
         self.own.tor = tor;
         if self.own_roster.update(offers) {
             self.push_roster();

@@ -1,8 +1,6 @@
 //! Values for the engine's tests.
 
-use crate::ident::{
-    HsId, Incarnation, IntroPoint, NodeId, NodeKey, PeerKey, RelayId, TokenId,
-};
+use crate::ident::{HsId, Incarnation, IntroPoint, NodeId, NodeKey, PeerKey, RelayId, TokenId};
 use crate::message::{Announcement, Certificate, Member};
 use crate::time::{Mono, Now, TimePeriod, Wall};
 use std::time::Duration;

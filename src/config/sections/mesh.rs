@@ -13,7 +13,6 @@ use crate::config::reader::Section;
 use crate::config::{Cluster, Coordination, Hook, HookEvent, Peer, Socks, Tor, Wireguard};
 use crate::ident::{ClusterKey, PeerKey};
 
-const PEERS_MAX: usize = 8;
 const HOOKS_MAX: usize = 16;
 const HOOK_WORDS_MAX: usize = 32;
 

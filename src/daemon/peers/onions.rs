@@ -81,10 +81,7 @@ impl Onions {
         target: Option<SocketAddr>,
     ) -> Onions {
         Onions {
-            keys: BTreeMap::from([
-                (Service::Coordination, coordination),
-                (Service::Join, join),
-            ]),
+            keys: BTreeMap::from([(Service::Coordination, coordination), (Service::Join, join)]),
             client,
             target,
             members: BTreeMap::new(),
@@ -177,10 +174,7 @@ impl Onions {
         let Some(_) = self.target else { return Wanted::default() };
         let members: BTreeSet<[u8; 32]> =
             self.members.values().filter_map(|member| member.client_key).collect();
-        let clients = [
-            (Service::Coordination, members),
-            (Service::Join, self.newcomers.clone()),
-        ];
+        let clients = [(Service::Coordination, members), (Service::Join, self.newcomers.clone())];
         let visits = self.members.values().filter_map(|member| Some((member.onion?, self.client)));
         Wanted {
             clients: clients.into_iter().filter(|(_, clients)| !clients.is_empty()).collect(),

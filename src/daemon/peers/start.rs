@@ -134,14 +134,11 @@ impl Member {
                  [wireguard] listen"
             ))
         })?;
-        let join = MasterKey::from_seed(&derive(
-            JOIN_SERVICE,
-            self.identity.coordination.expanded(),
-        ));
+        let join =
+            MasterKey::from_seed(&derive(JOIN_SERVICE, self.identity.coordination.expanded()));
         let settings = self.settings(config, instance, has_master_keys, version, &transport);
-        let coordination = MasterKey::from_expanded(Zeroizing::new(
-            *self.identity.coordination.expanded(),
-        ));
+        let coordination =
+            MasterKey::from_expanded(Zeroizing::new(*self.identity.coordination.expanded()));
         let onions = Onions::new(
             coordination.expect("it is a key already"),
             join,
@@ -160,6 +157,7 @@ impl Member {
             invitation: self.invitation,
             incarnation: Incarnation::default(),
             onions,
+            retried_at: None,
         };
         Ok(Settled { peers, events, settings })
     }

@@ -9,6 +9,7 @@ use base64ct::{Base64, Encoding as _};
 use crate::config::{Config, ControlAddress, DEFAULT_LISTEN, Instance};
 use crate::hs::address;
 use crate::ident::{ClusterKey, HsId, NodeId};
+use crate::message::Door;
 
 /// The answers; what is not said stays at the configuration's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ impl Answers {
         &self,
         cluster: Option<(&NodeId, ClusterKey)>,
         services: &[(HsId, Option<PathBuf>)],
+        doors: &[Door],
     ) -> String {
         let mut lines = Lines(
             "# Written by rustbalance. config.example.toml explains every option and its default;\n\
@@ -66,6 +68,16 @@ impl Answers {
             lines.header("[cluster]");
             lines.text("name", name.as_str());
             lines.text("key", Base64::encode_string(&key.0));
+        }
+        for door in doors {
+            lines.header("[[peer]]");
+            lines.text("public_key", Base64::encode_string(&door.key.0));
+            if let Some(endpoint) = door.endpoint {
+                lines.text("endpoint", endpoint);
+            }
+            if let Some(onion) = &door.onion {
+                lines.text("onion", address::onion(onion));
+            }
         }
         for (onion, key_file) in services {
             lines.header("[[service]]");

@@ -22,9 +22,8 @@ impl Digest {
 
     /// FNV-1a.
     pub(super) fn bytes(self, bytes: &[u8]) -> Digest {
-        let step = |hash: u64, byte: &u8| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        };
+        let step =
+            |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         Digest(bytes.iter().fold(self.0, step))
     }
 

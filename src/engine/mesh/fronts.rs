@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use super::super::Action;
 use super::super::action::{Blocked, Report};
 use super::super::gather::FrontView;
 use super::super::merge::Offer;
-use super::super::Action;
 use super::rank::stands_by;
 use super::rosters::{offer, unclaimed};
 use super::{Mesh, Peer, PeerState};

@@ -13,10 +13,10 @@
 
 use std::time::Duration;
 
+use super::super::action::{MeshReport, Reregistration};
 use super::clock::Turn;
 use super::registration::Step;
 use super::{Mesh, OwnState};
-use super::super::action::{MeshReport, Reregistration};
 use crate::ident::{Incarnation, NodeId, PeerKey};
 use crate::message::{
     Answer, Body, Frame, Heartbeat, Member, Party, Path, Refusal, Token, Verdict, Vitals,
@@ -187,8 +187,8 @@ impl Mesh {
         let Some(peer) = self.peers.get_mut(name) else { return };
         let tolerance = self.settings.clock_tolerance;
         let round_trip = peer.round_trip(answer.beat, now);
-        let turn = round_trip
-            .and_then(|rtt| peer.clock.compared(answer.vitals.wall, now, rtt, tolerance));
+        let turn =
+            round_trip.and_then(|rtt| peer.clock.compared(answer.vitals.wall, now, rtt, tolerance));
         match (turn, name.clone()) {
             (Some(Turn::Skewed(ahead_s)), peer) => {
                 self.outbox.report(MeshReport::ClockSkew { peer, ahead_s });
@@ -306,13 +306,7 @@ impl Mesh {
         }
     }
 
-    fn take_vitals(
-        &mut self,
-        name: &NodeId,
-        vitals: Vitals,
-        stamp: (Incarnation, u64),
-        now: Mono,
-    ) {
+    fn take_vitals(&mut self, name: &NodeId, vitals: Vitals, stamp: (Incarnation, u64), now: Mono) {
         let Some(peer) = self.peers.get_mut(name) else { return };
         let differs = vitals.members != self.table.digest();
         let edition = (stamp.0, vitals.roster);

@@ -55,8 +55,16 @@ enum Stage {
 /// What a newcomer does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Move {
-    Knock { door: u8, path: Path, attempt: u32, again: Duration },
-    Ask { door: u8, path: Path },
+    Knock {
+        door: u8,
+        path: Path,
+        attempt: u32,
+        again: Duration,
+    },
+    Ask {
+        door: u8,
+        path: Path,
+    },
     /// The table is there.
     Arrived(Box<Welcome>),
 }
@@ -236,7 +244,10 @@ mod tests {
         let mut joining = Joining::new(doors(2), at(0.0).mono);
         let knocks = knocks(&mut joining, BOTH, 80.0);
         let (wireguard, tor) = (Path::WireGuard, Path::Tor);
-        assert_eq!(knocks, [(0.0, 0, wireguard), (5.0, 0, tor), (45.0, 1, wireguard), (50.0, 1, tor)]);
+        assert_eq!(
+            knocks,
+            [(0.0, 0, wireguard), (5.0, 0, tor), (45.0, 1, wireguard), (50.0, 1, tor)]
+        );
     }
 
     #[test]

@@ -88,6 +88,9 @@ impl Outbox {
 
     pub(super) fn take(&mut self) -> impl Iterator<Item = Action> + use<> {
         let first = std::mem::take(&mut self.first);
-        first.into_iter().chain(std::mem::take(&mut self.said)).chain(std::mem::take(&mut self.last))
+        first
+            .into_iter()
+            .chain(std::mem::take(&mut self.said))
+            .chain(std::mem::take(&mut self.last))
     }
 }

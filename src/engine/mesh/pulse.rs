@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::action::MeshReport;
+use super::Mesh;
 use super::registration::Step;
 use super::watch::Signal;
-use super::Mesh;
 use crate::ident::NodeId;
 use crate::message::{Body, Heartbeat, Party, Path};
 use crate::time::{Mono, Now};

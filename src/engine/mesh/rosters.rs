@@ -255,7 +255,7 @@ mod tests {
     fn own(points: &[(u64, Vec<IntroPoint>)]) -> OwnRoster {
         let mut own = OwnRoster::default();
         let name = front("a");
-                let offers: Vec<_> = points
+        let offers: Vec<_> = points
             .iter()
             .map(|(number, points)| {
                 let points = points.iter().collect();

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn of_two_with_one_name_the_earlier_certified_holds_in_whatever_order_they_come() {
-        let (early, late) = (issued(member("node-a", 1, 5), 10), issued(member("node-a", 2, 5), 20));
+        let (early, late) =
+            (issued(member("node-a", 1, 5), 10), issued(member("node-a", 2, 5), 20));
         for order in [[early.clone(), late.clone()], [late.clone(), early.clone()]] {
             let table = merged(&order);
             assert_eq!(table.of(&early.certificate.name), Some(&early));

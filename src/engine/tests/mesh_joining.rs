@@ -158,9 +158,8 @@ fn an_invitation_for_another_name_and_a_taken_name_are_refused() {
 #[test]
 fn a_full_cluster_refuses_and_the_newcomer_goes_on_asking() {
     let mut world = MeshWorld::of(2, 6);
-    let others: Vec<_> = (0..126u8)
-        .map(|n| super::super::testing::member(&format!("n{n}"), 100 + n, 1))
-        .collect();
+    let others: Vec<_> =
+        (0..126u8).map(|n| super::super::testing::member(&format!("n{n}"), 100 + n, 1)).collect();
     for pair in others.chunks(2) {
         world.forge(0, 1, Body::Members(pair.to_vec()));
         world.run(0.1);

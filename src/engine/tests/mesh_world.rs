@@ -72,7 +72,11 @@ pub(super) fn name(place: Place) -> NodeId {
 
 fn door(place: Place) -> Door {
     let number = u8::try_from(place).unwrap();
-    Door { key: key(place), endpoint: Some(([10, 0, 0, number], 1).into()), onion: Some(address(number)) }
+    Door {
+        key: key(place),
+        endpoint: Some(([10, 0, 0, number], 1).into()),
+        onion: Some(address(number)),
+    }
 }
 
 pub(super) fn token(number: u8, issuer: Place) -> Token {
@@ -411,9 +415,9 @@ impl MeshWorld {
     }
 
     pub(super) fn at(&self, key: PeerKey) -> Option<Place> {
-        self.nodes.iter().position(|machine| {
-            machine.settings.mesh.as_ref().is_some_and(|mesh| mesh.key == key)
-        })
+        self.nodes
+            .iter()
+            .position(|machine| machine.settings.mesh.as_ref().is_some_and(|mesh| mesh.key == key))
     }
 
     fn send(&mut self, from: Place, to: Party, path: Path, frame: Box<Frame>) {
