@@ -67,8 +67,12 @@ impl Hooks {
                 environment: happening.environment(self.cluster.as_deref(), &self.node),
                 input: happening.input(self.cluster.as_deref(), &self.node),
             };
-            if self.line.try_send(call).is_err() {
-                self.dropped += 1;
+            if self.line.try_send(call).is_ok() {
+                continue;
+            }
+            self.dropped += 1;
+            // A storm of events must not become a storm of lines.
+            if self.dropped.is_power_of_two() {
                 tracing::warn!(
                     event = "hook_dropped",
                     "Hook {} on {} was not run: {WAITING_MAX} commands wait already ({} dropped)",
