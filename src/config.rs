@@ -22,7 +22,8 @@ mod sections;
 
 pub use duration::{InvalidDuration, parse_duration, show_duration};
 pub use mesh::{
-    Cluster, Coordination, DEFAULT_LISTEN, DEFAULT_PORT, Hook, HookEvent, Hooks, Peer, Wireguard,
+    Cluster, Coordination, DEFAULT_LISTEN, DEFAULT_PORT, Hook, HookEvent, Hooks, PEERS_MAX, Peer,
+    Wireguard,
 };
 pub use problem::{ConfigErrors, Fault, Problem, Severity, show_problems};
 

@@ -72,7 +72,6 @@ pub(super) struct Identity {
     /// What signs our announcements.
     pub(super) node: NodeSigner,
     /// Our coordination onion service.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) coordination: MasterKey,
     /// With what we are let into the others' (Curve25519).
     pub(super) client: Zeroizing<[u8; 32]>,
@@ -85,7 +84,6 @@ impl Identity {
     }
 
     /// The public half of the key with which we are let into the others' services.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) fn client_key(&self) -> [u8; 32] {
         peer_key(&self.client).0
     }
@@ -109,7 +107,6 @@ impl KeyDir {
 
     /// The keys of a node that has been in a cluster. Those of which its name in the cluster does
     /// not depend are made anew where they are missing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) fn identity(&self) -> Result<Identity, IdentityError> {
         for name in [WIREGUARD, NODE] {
             let path = self.file(&format!("{name}.key"));

@@ -227,6 +227,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::ident::PeerKey;
+    use crate::message::Door;
 
     struct Fixture {
         dir: tempfile::TempDir,

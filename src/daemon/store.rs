@@ -144,7 +144,6 @@ impl Store {
     }
 
     /// Tries again what could not be written. Cheap when there is nothing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes it up with the mesh"))]
     pub(super) fn retry(&mut self) {
         if let Some(state) = self.unsaved.clone() {
             self.save(&state);

@@ -10,7 +10,9 @@ use base64ct::{Base64, Encoding as _};
 use super::{At, HOUR, MINUTE, Reader, SECOND, absolute_path, address, name, place};
 use crate::config::mesh::{DEFAULT_LISTEN, Hooks};
 use crate::config::reader::Section;
-use crate::config::{Cluster, Coordination, Hook, HookEvent, Peer, Socks, Tor, Wireguard};
+use crate::config::{
+    Cluster, Coordination, Hook, HookEvent, PEERS_MAX, Peer, Socks, Tor, Wireguard,
+};
 use crate::ident::{ClusterKey, PeerKey};
 
 const HOOKS_MAX: usize = 16;

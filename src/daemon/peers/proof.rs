@@ -96,16 +96,11 @@ impl Proof {
 
     /// The first key comes with the welcome: its hash must be the invitation's.
     fn welcome(&mut self, welcome: &Welcome) -> Result<(), Dropped> {
-        if cluster_id(&welcome.key) != self.cluster {
-            return Err(Some(Refusal::Forged));
+        if self.authority.is_none() {
+            let authority = Authority::invited(self.cluster, &welcome.key);
+            self.authority = Some(authority.map_err(Untrusted::refusal)?);
         }
-        let authority = match self.authority.take() {
-            Some(authority) => authority,
-            None => Authority::new(&welcome.key).map_err(Untrusted::refusal)?,
-        };
-        let verified = authority.verify_certificate(&welcome.certificate);
-        self.authority = Some(authority);
-        verified.map(|_| ()).map_err(Untrusted::refusal)
+        self.believed(|authority| authority.verify_certificate(&welcome.certificate)).map(|_| ())
     }
 }
 
@@ -144,7 +139,7 @@ mod tests {
 
         fn member(&self, name: &str) -> Member {
             let signer = NodeSigner::generate(&mut rand::rng());
-            let announcement = signer.sign_announcement(announcement(name));
+            let announcement = signer.sign_announcement(announcement(name)).unwrap();
             let certificate = self.certificate(name, signer.key());
             Member { certificate, announcement: Some(announcement) }
         }
@@ -194,7 +189,7 @@ mod tests {
         let cluster = Cluster::new();
         let mut member = cluster.member("a");
         let other = NodeSigner::generate(&mut rand::rng());
-        member.announcement = Some(other.sign_announcement(announcement("a")));
+        member.announcement = Some(other.sign_announcement(announcement("a")).unwrap());
         let forged = frame(Body::Leave(Box::new(member)));
         assert_eq!(cluster.proof().content(&forged).unwrap_err(), Some(Refusal::Forged));
     }

@@ -34,7 +34,6 @@
 //! joining ─heard─▶ alive ─missed─▶ suspect ─all silent─▶ dead
 //!    └──────────────── all silent ───────────────────────▲
 //! ```
-#![cfg_attr(not(test), expect(dead_code, reason = "the membership is not there yet"))]
 
 mod comeback;
 mod damping;
