@@ -16,7 +16,7 @@ mod arrivals;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use boringtun::noise::rate_limiter::RateLimiter;
@@ -103,6 +103,8 @@ pub(super) struct Links {
     indices: BTreeMap<u32, Link>,
     next_index: u32,
     strangers: Bucket,
+    /// Handshakes by the address they come from.
+    sources: BTreeMap<IpAddr, Bucket>,
     streams: BTreeMap<u64, Stream>,
     next_stream: u64,
     dials: BTreeMap<Party, Dialling>,
@@ -134,6 +136,7 @@ impl Links {
             indices: BTreeMap::new(),
             next_index: first_index,
             strangers: arrivals::strangers_bucket(),
+            sources: BTreeMap::new(),
             streams: BTreeMap::new(),
             next_stream: 1,
             dials: BTreeMap::new(),

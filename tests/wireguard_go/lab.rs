@@ -159,7 +159,8 @@ fn thread_in<T: Send + 'static>(
 impl Drop for Lab {
     fn drop(&mut self) {
         for namespace in [&self.ours, &self.theirs] {
-            if let Err(error) = ip(&format!("netns del {namespace}")) {
+            let exists = Path::new("/run/netns").join(namespace).exists();
+            if exists && let Err(error) = ip(&format!("netns del {namespace}")) {
                 println!("{error}");
             }
         }

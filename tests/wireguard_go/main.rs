@@ -9,6 +9,7 @@
 mod lab;
 mod ping;
 
+use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -80,7 +81,8 @@ fn both_ends() -> Option<(Lab, JoinHandle<Seen>, Wireguard)> {
     let lab = match Lab::build() {
         Ok(lab) => lab,
         Err(reason) => {
-            println!("SKIPPED: {reason}");
+            // Not by a macro: the word is to be seen though the test counts as passed.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
             return None;
         }
     };

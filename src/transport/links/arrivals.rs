@@ -1,5 +1,6 @@
 //! What comes in: whose datagram it is, and what it may cost.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use boringtun::noise::handshake::parse_handshake_anon;
@@ -27,6 +28,14 @@ const MEMBER_PAYLOAD_REFILL: Duration = Duration::from_millis(10);
 const STRANGER_PAYLOADS: u32 = 40;
 const STRANGER_PAYLOAD_REFILL: Duration = Duration::from_millis(50);
 
+/// Handshakes from one address, which has proved itself where that was asked: 40 at once, 20 per
+/// second.
+const SOURCE_HANDSHAKES: u32 = 40;
+const SOURCE_HANDSHAKE_REFILL: Duration = Duration::from_millis(50);
+
+/// How many addresses are watched; then all are forgotten.
+const SOURCES_MAX: usize = 1024;
+
 /// A cookie reply has 64 bytes (whitepaper, section 5.4.7).
 const COOKIE_REPLY_BYTES: usize = 64;
 
@@ -51,6 +60,11 @@ enum Rebuff {
 impl Links {
     /// Takes a datagram from wherever it came.
     pub(in crate::transport) fn receive(&mut self, from: Remote, datagram: &[u8], now: Mono) {
+        if let Remote::Stream(id) = from
+            && !self.may_carry(id, now)
+        {
+            return self.refuse(None, from, Refusal::Flood);
+        }
         let index = match Tunn::parse_incoming_packet(datagram) {
             Ok(Packet::HandshakeInit(initiation)) => {
                 return self.receive_initiation(from, datagram, &initiation, now);
@@ -109,7 +123,8 @@ impl Links {
             Remote::Udp(address) => {
                 let mut cookie = [0; COOKIE_REPLY_BYTES];
                 match self.gate.verify_packet(Some(address.ip()), datagram, &mut cookie) {
-                    Ok(_) => Ok(()),
+                    Ok(_) if self.source_may_initiate(address.ip(), now) => Ok(()),
+                    Ok(_) => Err(Rebuff::Refusal(Refusal::Flood)),
                     Err(TunnResult::WriteToNetwork(reply)) => Err(Rebuff::Cookie(reply.to_vec())),
                     Err(_) => Err(Rebuff::Refusal(Refusal::Unauthentic)),
                 }
@@ -120,6 +135,14 @@ impl Links {
                 if room { Ok(()) } else { Err(Rebuff::Refusal(Refusal::Flood)) }
             }
         }
+    }
+
+    fn source_may_initiate(&mut self, source: IpAddr, now: Mono) -> bool {
+        if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&source) {
+            self.sources.clear();
+        }
+        let bucket = || Bucket::new(SOURCE_HANDSHAKES, SOURCE_HANDSHAKE_REFILL);
+        self.sources.entry(source).or_insert_with(bucket).take(now)
     }
 
     /// A handshake of somebody with whom there is no session yet.
