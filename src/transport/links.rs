@@ -99,7 +99,8 @@ pub(super) struct Links {
     banned: BTreeSet<PeerKey>,
     guests: BTreeMap<PeerKey, Guest>,
     knocked: BTreeMap<u8, Knocked>,
-    sessions: BTreeMap<Link, Session>,
+    /// Boxed, because the tree's nodes have room for eleven values, and one takes 11 kB.
+    sessions: BTreeMap<Link, Box<Session>>,
     indices: BTreeMap<u32, Link>,
     next_index: u32,
     strangers: Bucket,
@@ -327,12 +328,12 @@ impl Links {
             }
             self.insert(link, index, session);
         }
-        self.sessions.get_mut(&link)
+        self.sessions.get_mut(&link).map(Box::as_mut)
     }
 
     fn insert(&mut self, link: Link, index: u32, session: Session) {
         self.indices.insert(index, link);
-        self.sessions.insert(link, session);
+        self.sessions.insert(link, Box::new(session));
     }
 
     /// A session that is not in the table yet, with its index.

@@ -160,7 +160,7 @@ impl Links {
 
     /// Evicts the stranger that was silent for the longest time, when there are too many.
     fn make_room_for_stranger(&mut self) {
-        let heard = |(link, session): (&Link, &Session)| {
+        let heard = |(link, session): (&Link, &Box<Session>)| {
             let stranger = self.is_stranger(link.0);
             stranger.then_some((session.spoken_at, *link))
         };
