@@ -11,7 +11,7 @@ use crate::ident::PeerKey;
 use crate::message::{Party, Refusal};
 use crate::time::{Bucket, Mono};
 use crate::transport::Event;
-use crate::transport::session::{Outcome, Remote, Session, refusal};
+use crate::transport::session::{Outcome, Remote, refusal};
 
 /// The most strangers with a session.
 pub(super) const STRANGERS_MAX: usize = 32;
@@ -160,13 +160,11 @@ impl Links {
 
     /// Evicts the stranger that was silent for the longest time, when there are too many.
     fn make_room_for_stranger(&mut self) {
-        let heard = |(link, session): (&Link, &Box<Session>)| {
-            let stranger = self.is_stranger(link.0);
-            stranger.then_some((session.spoken_at, *link))
-        };
-        let strangers: Vec<(Mono, Link)> = self.sessions.iter().filter_map(heard).collect();
-        if strangers.len() >= STRANGERS_MAX
-            && let Some((_, oldest)) = strangers.into_iter().min()
+        let strangers = self.sessions.iter().filter(|(link, _)| self.is_stranger(link.0));
+        let spoken: Vec<(Mono, Link)> =
+            strangers.map(|(l, session)| (session.spoken_at, *l)).collect();
+        if spoken.len() >= STRANGERS_MAX
+            && let Some((_, oldest)) = spoken.into_iter().min()
         {
             self.end(oldest);
         }
