@@ -16,7 +16,7 @@ mod arrivals;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use boringtun::noise::rate_limiter::RateLimiter;
@@ -99,10 +99,13 @@ pub(super) struct Links {
     banned: BTreeSet<PeerKey>,
     guests: BTreeMap<PeerKey, Guest>,
     knocked: BTreeMap<u8, Knocked>,
-    sessions: BTreeMap<Link, Session>,
+    /// Boxed, because the tree's nodes have room for eleven values, and one takes 11 kB.
+    sessions: BTreeMap<Link, Box<Session>>,
     indices: BTreeMap<u32, Link>,
     next_index: u32,
     strangers: Bucket,
+    /// Handshakes by the address they come from.
+    sources: BTreeMap<IpAddr, Bucket>,
     streams: BTreeMap<u64, Stream>,
     next_stream: u64,
     dials: BTreeMap<Party, Dialling>,
@@ -134,6 +137,7 @@ impl Links {
             indices: BTreeMap::new(),
             next_index: first_index,
             strangers: arrivals::strangers_bucket(),
+            sources: BTreeMap::new(),
             streams: BTreeMap::new(),
             next_stream: 1,
             dials: BTreeMap::new(),
@@ -324,12 +328,12 @@ impl Links {
             }
             self.insert(link, index, session);
         }
-        self.sessions.get_mut(&link)
+        self.sessions.get_mut(&link).map(Box::as_mut)
     }
 
     fn insert(&mut self, link: Link, index: u32, session: Session) {
         self.indices.insert(index, link);
-        self.sessions.insert(link, session);
+        self.sessions.insert(link, Box::new(session));
     }
 
     /// A session that is not in the table yet, with its index.

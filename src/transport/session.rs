@@ -443,3 +443,6 @@ pub(super) fn refusal(error: &WireGuardError) -> Refusal {
         _ => Refusal::Unauthentic,
     }
 }
+
+#[cfg(test)]
+mod tests;

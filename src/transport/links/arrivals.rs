@@ -1,5 +1,6 @@
 //! What comes in: whose datagram it is, and what it may cost.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use boringtun::noise::handshake::parse_handshake_anon;
@@ -10,7 +11,7 @@ use crate::ident::PeerKey;
 use crate::message::{Party, Refusal};
 use crate::time::{Bucket, Mono};
 use crate::transport::Event;
-use crate::transport::session::{Outcome, Remote, Session, refusal};
+use crate::transport::session::{Outcome, Remote, refusal};
 
 /// The most strangers with a session.
 pub(super) const STRANGERS_MAX: usize = 32;
@@ -26,6 +27,14 @@ const MEMBER_PAYLOAD_REFILL: Duration = Duration::from_millis(10);
 /// Payloads of a stranger or a newcomer: 40 at once, 20 per second.
 const STRANGER_PAYLOADS: u32 = 40;
 const STRANGER_PAYLOAD_REFILL: Duration = Duration::from_millis(50);
+
+/// Handshakes from one address, which has proved itself where that was asked: 40 at once, 20 per
+/// second.
+const SOURCE_HANDSHAKES: u32 = 40;
+const SOURCE_HANDSHAKE_REFILL: Duration = Duration::from_millis(50);
+
+/// How many addresses are watched; then all are forgotten.
+const SOURCES_MAX: usize = 1024;
 
 /// A cookie reply has 64 bytes (whitepaper, section 5.4.7).
 const COOKIE_REPLY_BYTES: usize = 64;
@@ -51,6 +60,11 @@ enum Rebuff {
 impl Links {
     /// Takes a datagram from wherever it came.
     pub(in crate::transport) fn receive(&mut self, from: Remote, datagram: &[u8], now: Mono) {
+        if let Remote::Stream(id) = from
+            && !self.may_carry(id, now)
+        {
+            return self.refuse(None, from, Refusal::Flood);
+        }
         let index = match Tunn::parse_incoming_packet(datagram) {
             Ok(Packet::HandshakeInit(initiation)) => {
                 return self.receive_initiation(from, datagram, &initiation, now);
@@ -109,7 +123,8 @@ impl Links {
             Remote::Udp(address) => {
                 let mut cookie = [0; COOKIE_REPLY_BYTES];
                 match self.gate.verify_packet(Some(address.ip()), datagram, &mut cookie) {
-                    Ok(_) => Ok(()),
+                    Ok(_) if self.source_may_initiate(address.ip(), now) => Ok(()),
+                    Ok(_) => Err(Rebuff::Refusal(Refusal::Flood)),
                     Err(TunnResult::WriteToNetwork(reply)) => Err(Rebuff::Cookie(reply.to_vec())),
                     Err(_) => Err(Rebuff::Refusal(Refusal::Unauthentic)),
                 }
@@ -120,6 +135,14 @@ impl Links {
                 if room { Ok(()) } else { Err(Rebuff::Refusal(Refusal::Flood)) }
             }
         }
+    }
+
+    fn source_may_initiate(&mut self, source: IpAddr, now: Mono) -> bool {
+        if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&source) {
+            self.sources.clear();
+        }
+        let bucket = || Bucket::new(SOURCE_HANDSHAKES, SOURCE_HANDSHAKE_REFILL);
+        self.sources.entry(source).or_insert_with(bucket).take(now)
     }
 
     /// A handshake of somebody with whom there is no session yet.
@@ -137,13 +160,11 @@ impl Links {
 
     /// Evicts the stranger that was silent for the longest time, when there are too many.
     fn make_room_for_stranger(&mut self) {
-        let heard = |(link, session): (&Link, &Session)| {
-            let stranger = self.is_stranger(link.0);
-            stranger.then_some((session.spoken_at, *link))
-        };
-        let strangers: Vec<(Mono, Link)> = self.sessions.iter().filter_map(heard).collect();
-        if strangers.len() >= STRANGERS_MAX
-            && let Some((_, oldest)) = strangers.into_iter().min()
+        let strangers = self.sessions.iter().filter(|(link, _)| self.is_stranger(link.0));
+        let spoken: Vec<(Mono, Link)> =
+            strangers.map(|(l, session)| (session.spoken_at, *l)).collect();
+        if spoken.len() >= STRANGERS_MAX
+            && let Some((_, oldest)) = spoken.into_iter().min()
         {
             self.end(oldest);
         }

@@ -9,7 +9,11 @@ use crate::message::{Party, Path, Refusal};
 use crate::transport::session::Remote;
 
 fn throw(net: &mut Net, to: u8, datagram: Vec<u8>) {
-    let flight = Flight { sender: 0, from: address(66), to: Remote::Udp(address(to)), datagram };
+    throw_from(net, 66, to, datagram);
+}
+
+fn throw_from(net: &mut Net, from: u8, to: u8, datagram: Vec<u8>) {
+    let flight = Flight { sender: 0, from: address(from), to: Remote::Udp(address(to)), datagram };
     net.deliver(flight);
     net.run();
 }
@@ -58,7 +62,9 @@ fn handshakes_in_masses_are_answered_with_cookies_and_cost_no_session() {
     }
     assert_eq!(handshakes.len(), 240);
     net.log.clear();
-    handshakes.into_iter().for_each(|handshake| throw(&mut net, 2, handshake));
+    for (number, handshake) in (10..).zip(handshakes) {
+        throw_from(&mut net, number, 2, handshake);
+    }
     let cookies = net.log.iter().filter(|flight| flight.datagram.len() == 64).count();
     let answers = net.log.iter().filter(|flight| flight.datagram.len() == 92).count();
     assert_eq!(cookies, 240 - 150);
@@ -67,6 +73,23 @@ fn handshakes_in_masses_are_answered_with_cookies_and_cost_no_session() {
     net.pass(Duration::from_secs(3));
     net.send(1, 2, b"still here");
     assert!(!net.node(2).payloads().is_empty());
+}
+
+#[test]
+fn one_address_may_not_take_all_handshakes() {
+    let mut net = Net::pair();
+    net.send(1, 2, b"x");
+    let handshake = net.log[0].datagram.clone();
+    for _ in 0..100 {
+        throw(&mut net, 2, handshake.clone());
+    }
+    let refusals = net.node(2).refusals();
+    let of = |reason| refusals.iter().filter(|refusal| refusal.1 == reason).count();
+    assert_eq!((of(Refusal::Replayed), of(Refusal::Flood)), (40, 60));
+    net.add(3);
+    net.introduce(2, 3);
+    net.send(3, 2, b"y");
+    assert_eq!(net.node(2).payloads().len(), 2);
 }
 
 #[test]

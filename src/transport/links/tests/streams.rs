@@ -157,6 +157,26 @@ fn a_datagram_of_the_other_path_finds_no_session() {
 }
 
 #[test]
+fn a_stream_that_floods_is_closed_and_another_is_not() {
+    let mut net = Net::pair();
+    tor(&mut net, 1, 2, b"x");
+    net.open_stream(1, 2);
+    let now = net.now;
+    let id = net.node(2).links.stream_accepted(now).unwrap();
+    for _ in 0..800 {
+        net.node(2).links.receive(Remote::Stream(id), b"garbage", now);
+    }
+    net.run();
+    assert_eq!(net.node(2).links.counters(now).streams, 2);
+    net.node(2).links.receive(Remote::Stream(id), b"garbage", now);
+    net.run();
+    assert_eq!(net.node(2).links.counters(now).streams, 1);
+    net.node(2).payloads();
+    tor(&mut net, 1, 2, b"y");
+    assert_eq!(net.node(2).payloads(), heard(1, b"y"));
+}
+
+#[test]
 fn handshakes_on_one_stream_are_few() {
     let mut net = Net::pair();
     tor(&mut net, 1, 2, b"x");
