@@ -9,19 +9,27 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueHint};
 
+mod answers;
 mod check;
 mod completions;
 mod exit;
+mod init;
+mod invite;
+mod join;
+mod leave;
+mod remove;
 mod render;
 mod run;
 mod screen;
 mod socket;
 mod status;
+mod tokens;
 
 /// What stands below the list of commands.
 const AFTER_HELP: &str = "\
 First steps:
-  1. copy config.example.toml to /etc/rustbalance/config.toml and fill it in
+  1. rustbalance init on the first machine, rustbalance join on every other one (or write
+     /etc/rustbalance/config.toml by hand, from config.example.toml)
   2. rustbalance check
   3. rustbalance run, by hand or from a systemd unit of your own (Type=notify)
   4. rustbalance status
@@ -66,6 +74,20 @@ enum Command {
     Check(check::Arguments),
     /// Show how the node, its fronts and its descriptors are
     Status(status::Arguments),
+    /// Make this the first node of a new cluster
+    Init(init::Arguments),
+    /// Let one more node in: prints a secret text for `rustbalance join`
+    Invite(invite::Arguments),
+    /// List the invitations and whether they are still good
+    Tokens(tokens::Arguments),
+    /// Make an invitation good for nobody
+    Revoke(tokens::Revocation),
+    /// Get this node into a cluster, with an invitation
+    Join(join::Arguments),
+    /// Take this node out of its cluster
+    Leave(leave::Arguments),
+    /// Take a dead node out of the cluster, for ever
+    Remove(remove::Arguments),
     /// Print the completions for a shell
     Completions(completions::Arguments),
 }
@@ -78,6 +100,13 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(config),
         Command::Check(arguments) => check::run(&arguments, config),
         Command::Status(arguments) => status::run(&arguments, config),
+        Command::Init(arguments) => init::run(&arguments, config),
+        Command::Invite(arguments) => invite::run(&arguments, config),
+        Command::Tokens(arguments) => tokens::run(&arguments, config),
+        Command::Revoke(arguments) => tokens::revoke(&arguments, config),
+        Command::Join(arguments) => join::run(&arguments, config),
+        Command::Leave(arguments) => leave::run(&arguments, config),
+        Command::Remove(arguments) => remove::run(&arguments, config),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     exit.into()

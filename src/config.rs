@@ -15,11 +15,16 @@ use crate::hs::address;
 mod duration;
 mod effective;
 mod file;
+mod mesh;
 mod problem;
 mod reader;
 mod sections;
 
 pub use duration::{InvalidDuration, parse_duration, show_duration};
+pub use mesh::{
+    Cluster, Coordination, DEFAULT_LISTEN, DEFAULT_PORT, Hook, HookEvent, Hooks, PEERS_MAX, Peer,
+    Wireguard,
+};
 pub use problem::{ConfigErrors, Fault, Problem, Severity, show_problems};
 
 #[cfg(test)]
@@ -31,17 +36,32 @@ pub const DEFAULT_PATH: &str = "/etc/rustbalance/config.toml";
 /// Where the daemon's local socket is when the configuration does not say.
 pub const DEFAULT_SOCKET: &str = "/run/rustbalance/control.sock";
 
+/// Where keys and state are kept when the configuration does not say.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/rustbalance";
+
+/// `[node] priority` of a node that does not say.
+pub const DEFAULT_PRIORITY: u16 = 100;
+
 /// A configuration file whose every rule holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `[node]`
     pub node: Node,
-    /// `[[service]]`, in the order of the file: 1 to 16, no address twice.
+    /// `[cluster]`; `None`: this node is alone.
+    pub cluster: Option<Cluster>,
+    /// `[[service]]`, in the order of the file: at most 16, no address twice; of a node alone at
+    /// least 1.
     pub services: Vec<Service>,
     /// `[tor]`
     pub tor: Tor,
     /// `[[backend]]`, in the order of the file: at most 64, no name or address twice.
     pub backends: Vec<Backend>,
+    /// `[[peer]]`, in the order of the file: at most 8, no key twice; none without a cluster.
+    pub peers: Vec<Peer>,
+    /// `[wireguard]`
+    pub wireguard: Wireguard,
+    /// `[coordination]`
+    pub coordination: Coordination,
     /// `[gather]`
     pub gather: Gather,
     /// `[publish]`
@@ -50,6 +70,8 @@ pub struct Config {
     pub resilience: Resilience,
     /// `[control]`
     pub control: Control,
+    /// `[hooks]` and `[[hook]]`
+    pub hooks: Hooks,
 }
 
 /// `[node]`: this node and its log.
@@ -57,6 +79,14 @@ pub struct Config {
 pub struct Node {
     /// Unique among all fronts.
     pub name: NodeId,
+    /// Where keys and state are kept: an absolute path.
+    pub state_dir: PathBuf,
+    /// Who publishes first: lower wins.
+    pub priority: u16,
+    /// The share of this front's introduction points: 1 to 100.
+    pub weight: u8,
+    /// Whether it serves only when others do not.
+    pub spare: bool,
     /// The least serious messages that are logged.
     pub log_level: LogLevel,
     /// How they are written.
@@ -98,8 +128,8 @@ pub enum LogFormat {
 pub struct Service {
     /// The address that users know.
     pub onion: HsId,
-    /// Its secret key: an absolute path.
-    pub key_file: PathBuf,
+    /// Its secret key: an absolute path. `None`, only in a cluster: this node does not publish.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `[tor]`: this front's own tor.
@@ -115,6 +145,8 @@ pub struct Tor {
     pub service_dir: ServiceDir,
     /// The longest wait between two tries to reach a tor that went away.
     pub reconnect_max: Duration,
+    /// How the other nodes are called over Tor.
+    pub socks: Socks,
     /// How long a command may go unanswered before the connection counts as lost.
     pub request_timeout: Duration,
 }
@@ -184,6 +216,17 @@ impl ServiceDir {
     }
 }
 
+/// `[tor] socks`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Socks {
+    /// What tor says over its control port.
+    Auto,
+    /// Not at all: tor has no such port, or it must not be used.
+    None,
+    /// This port on loopback.
+    Port(SocketAddr),
+}
+
 /// `[[backend]]`: a front without RustBalance, whose descriptor is fetched from the HSDirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
@@ -230,6 +273,12 @@ pub struct Resilience {
     pub hsdir_max_retries: u32,
     /// How long an HSDir may leave an upload unanswered.
     pub upload_timeout: Duration,
+    /// How many heartbeats missed in a row, on every path, make a peer dead: 1 to 20.
+    pub dead_threshold: u32,
+    /// How long the introduction points of the dead stay when nobody could confirm the death.
+    pub removal_grace_period: Duration,
+    /// Whether the other nodes are called over Tor when WireGuard fails.
+    pub tor_fallback_enabled: bool,
 }
 
 /// `[control]`: the local socket that the commands speak to.

@@ -24,6 +24,6 @@ mod words;
 pub use auth::Credentials;
 pub use client::{Client, RequestError, Settings, spawn};
 pub use codec::Limits;
-pub use command::Topic;
+pub use command::{OnionService, Secret, Topic};
 pub use endpoint::Endpoint;
 pub use event::Event;

@@ -4,29 +4,43 @@
 //! One loop (`shell`) waits for what happens next (tor, an answer, a timer, a signal), tells the
 //! engine and performs its actions. It decides nothing itself.
 
+pub mod api;
 mod checks;
 mod clock;
 mod describe;
+mod files;
+mod hooks;
+mod identity;
+mod join;
 mod keys;
 mod network;
 mod notify;
+mod peers;
 mod pending;
 mod report;
+#[cfg(test)]
+mod samples;
+pub mod setup;
 mod shell;
 mod signer;
 mod socket;
+mod store;
+mod wishes;
 
 use std::path::PathBuf;
 
 use rand::RngExt as _;
 
-use crate::config::{Auth, Config, ControlAddress, Instance};
+use crate::config::{Auth, Config, ControlAddress, Instance, Service};
 use crate::control;
 use crate::engine;
 use crate::hs::address;
-use crate::ident::HsId;
+use crate::ident::{HsId, NodeId};
 
+pub use self::identity::IdentityError;
+pub use self::join::{JoinError, Joined, Progress, join};
 pub use self::keys::KeyFileError;
+use self::peers::Member;
 
 /// What kept the node from starting, or ended it.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +54,30 @@ pub enum StartError {
     /// The local socket cannot be opened.
     #[error("{0:#}")]
     Socket(anyhow::Error),
+    /// The node's own keys cannot be used.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
+    /// The certificate is not of the cluster in the configuration.
+    #[error(
+        "{path} is not of the cluster in [cluster] key ({why}): bring the right one back, or join"
+    )]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        why: crate::wire::Untrusted,
+    },
+    /// The certificate is another node's.
+    #[error(
+        "{path} is of node {found} with its keys, not of this one: bring the right files back, \
+         correct [node] name, or join"
+    )]
+    OtherCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: NodeId,
+    },
     /// The system refused what the loop needs, or the loop broke.
     #[error("{0:#}")]
     Runtime(anyhow::Error),
@@ -48,7 +86,14 @@ pub enum StartError {
 impl StartError {
     /// Whether only a change by the operator helps, and no restart.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, StartError::Key(_) | StartError::OwnAddress(_))
+        match self {
+            StartError::Key(_)
+            | StartError::OwnAddress(_)
+            | StartError::Identity(_)
+            | StartError::Certificate { .. }
+            | StartError::OtherCertificate { .. } => true,
+            StartError::Socket(_) | StartError::Runtime(_) => false,
+        }
     }
 }
 
@@ -60,24 +105,49 @@ impl StartError {
 /// What kept it from starting: a key that cannot be used, an own address that is not known, a
 /// socket that is taken. Once it runs, it goes on whatever happens to tor.
 pub fn run(config: Config, version: &str) -> Result<(), StartError> {
-    let keys = keys::load(&config.services)?;
+    let member = config.cluster.as_ref().map(|cluster| Member::load(&config, &cluster.key));
+    let member = member.transpose()?;
+    let keys = keys::load(&with_handed_over_keys(&config.services, member.as_ref()))?;
     let instance = own_instance(&config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::Runtime(error.into()))?;
+    let runtime = runtime()?;
     let version = version.to_owned();
     runtime.block_on(async move {
         let listener = socket::listen(&config.control.socket).map_err(StartError::Socket)?;
+        let has_all = config.services.iter().all(|service| keys.contains_key(&service.onion));
+        let has_master_keys = has_all && !keys.is_empty();
+        let settled = match member {
+            Some(member) => {
+                Some(member.settle(&config, Some(instance), has_master_keys, &version).await?)
+            }
+            None => None,
+        };
+        let (mesh, peers) = settled.map(|s| (s.settings, (s.peers, s.events))).unzip();
         let (events_in, events) = tokio::sync::mpsc::channel(EVENTS_WAITING_MAX);
         let control = control::spawn(control_settings(&config), events_in);
-        let engine = engine::Engine::new(engine_settings(&config, instance));
+        let engine = engine::Engine::new(engine_settings(&config, instance, mesh));
         let signer = signer::Signer::new(keys);
-        shell::Shell::new(config, version, instance, engine, signer, control)
-            .run(events, listener)
+        shell::Shell::new(config, version, instance, engine, signer, control, peers)
+            .run(events, socket::spawn(listener))
             .await
             .map_err(StartError::Runtime)
     })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Runtime(error.into()))
+}
+
+/// The services with the keys that other nodes handed over, where the configuration names none.
+fn with_handed_over_keys(services: &[Service], member: Option<&Member>) -> Vec<Service> {
+    let with_key = |service: &Service| {
+        let handed_over = member.map(|member| member.master_file(&service.onion));
+        let there = handed_over.filter(|path| !matches!(path.try_exists(), Ok(false)));
+        Service { key_file: service.key_file.clone().or(there), ..service.clone() }
+    };
+    services.iter().map(with_key).collect()
 }
 
 /// How far the loop may lag behind tor's events.
@@ -124,7 +194,11 @@ fn control_settings(config: &Config) -> control::Settings {
     }
 }
 
-fn engine_settings(config: &Config, instance: HsId) -> engine::Settings {
+fn engine_settings(
+    config: &Config,
+    instance: HsId,
+    mesh: Option<engine::MeshSettings>,
+) -> engine::Settings {
     engine::Settings {
         node: config.node.name.clone(),
         instance,
@@ -142,6 +216,6 @@ fn engine_settings(config: &Config, instance: HsId) -> engine::Settings {
         quick_retries: config.resilience.hsdir_max_retries,
         upload_timeout: config.resilience.upload_timeout,
         seed: rand::rng().random(),
-        mesh: None,
+        mesh,
     }
 }

@@ -13,7 +13,7 @@
 //! | [`engine`] | every decision: what to gather, merge and publish, and when; who is there | `ident`, `time`, `message` |
 //! | [`hs`] | keys, time periods, hash ring, revision counters, descriptors | `ident`, `time` |
 //! | [`wire`] | peer frames as bytes, certificates, invitations | `ident`, `time`, `message` |
-//! | [`transport`] | sessions with peers: WireGuard over UDP and over onion streams | `wire` and its rooms |
+//! | [`transport`] | sessions with peers: WireGuard over UDP and over onion streams | `wire` and its rooms, addresses of `hs` |
 //! | [`control`] | tor's control port | values of `hs`, `ident`, `time` |
 //! | [`config`] | the configuration file, parsed once into types that hold its rules | `hs`, `ident`, `time` |
 //! | [`status`] | the status document, and the verdict on it | `time` |

@@ -10,6 +10,9 @@ use crate::ident::{
 };
 use crate::time::{TimePeriod, Wall};
 
+/// The address of a socket: an IP address and a port. Never a host's name: nobody may ask DNS.
+pub type Endpoint = SocketAddr;
+
 /// The most members a cluster may have, those that left or are dead included.
 pub const MEMBERS_MAX: usize = 128;
 
@@ -278,7 +281,7 @@ pub struct Announcement {
     /// Of two the higher holds.
     pub incarnation: Incarnation,
     /// Where its WireGuard socket is; `None`: it must knock first, or speaks over Tor only.
-    pub endpoint: Option<SocketAddr>,
+    pub endpoint: Option<Endpoint>,
     /// Its coordination onion service.
     pub onion: Option<HsId>,
     /// The key with which it is let into the others' (Curve25519).
@@ -416,7 +419,7 @@ pub struct Door {
     /// Its key.
     pub key: PeerKey,
     /// Its WireGuard socket.
-    pub endpoint: Option<SocketAddr>,
+    pub endpoint: Option<Endpoint>,
     /// The onion service that lets newcomers in, or its coordination service.
     pub onion: Option<HsId>,
 }

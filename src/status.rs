@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::time::Wall;
 
 mod build;
+mod node;
 mod verdict;
 
+pub use node::{Node, NodeState, PathName, RefusedFrames, Role};
+
 pub use verdict::{
-    DESCRIPTOR_AGE_CRIT_S, DESCRIPTOR_AGE_WARN_S, STARTING_S, Verdict, health, is_served, verdict,
+    DESCRIPTOR_AGE_CRIT_S, DESCRIPTOR_AGE_WARN_S, PARTITION, STARTING_S, Verdict, health,
+    is_served, verdict,
 };
 
 /// The schema that this program writes and fully understands.
@@ -45,6 +49,16 @@ pub struct Status {
     /// One entry per front, this node first.
     #[serde(default)]
     pub fronts: Vec<Front>,
+    /// One entry per node of the cluster, the one that wrote this first, those that were removed
+    /// left out; empty while there is no cluster.
+    #[serde(default)]
+    pub nodes: Vec<Node>,
+    /// A digest of the nodes' names and states: equal on all nodes when they agree.
+    #[serde(default)]
+    pub view_hash: Option<String>,
+    /// What was refused from others.
+    #[serde(default)]
+    pub refused: Vec<RefusedFrames>,
     /// Problems, worst first.
     #[serde(default)]
     pub checks: Vec<Check>,

@@ -26,6 +26,10 @@ const IDENTIFIER: &str = "rustbalance";
 /// Our own events; those of libraries are logged from WARN on.
 const OWN_TARGET: &str = "rustbalance";
 
+/// The WireGuard library calls a silent peer an error, several times a minute; the mesh has its own
+/// words for that.
+const WIREGUARD_TARGET: &str = "boringtun";
+
 /// How the log is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -71,8 +75,10 @@ pub enum TelemetryError {
 pub fn init(options: Options) -> Result<(), TelemetryError> {
     set_redacting(options.redact);
     let sink = sink(options.format)?;
-    let levels =
-        Targets::new().with_target(OWN_TARGET, options.level).with_default(LevelFilter::WARN);
+    let levels = Targets::new()
+        .with_target(OWN_TARGET, options.level)
+        .with_target(WIREGUARD_TARGET, LevelFilter::OFF)
+        .with_default(LevelFilter::WARN);
     tracing_subscriber::registry().with(sink.with_filter(levels)).try_init()?;
     Ok(())
 }

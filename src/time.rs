@@ -1,8 +1,15 @@
-//! Time as the engine sees it: plain numbers that somebody else read from a clock.
+//! Time as the engine sees it: plain numbers that somebody else read from a clock, and two rhythms
+//! made of them.
+
+mod backoff;
+mod bucket;
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
+
+pub use self::backoff::Backoff;
+pub use self::bucket::Bucket;
 
 /// Monotonic time: the duration since an arbitrary start, never going back.
 ///

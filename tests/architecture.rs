@@ -13,7 +13,7 @@ const RULE: [(&str, &[&str]); 14] = [
     ("message", &["ident", "time"]),
     ("engine", &["ident", "message", "time"]),
     ("wire", &["ident", "message", "time"]),
-    ("transport", &["ident", "message", "time", "wire"]),
+    ("transport", &["hs", "ident", "message", "time", "wire"]),
     ("hs", &["ident", "time"]),
     ("control", &["hs", "ident", "time"]),
     ("status", &["ident", "time"]),

@@ -189,3 +189,13 @@ fn every_shell_gets_completions() {
         assert!(String::from_utf8(output.stdout).unwrap().contains("nagios"), "{shell}");
     }
 }
+
+#[test]
+fn files_that_are_named_and_absent_are_warned_of() {
+    let more = "[wireguard]\npreshared_key_file = \"/absent/psk\"\n[[hook]]\non = [\"*\"]\n\
+                command = [\"/absent/page-me\"]\n";
+    let (screen, code) = Site::new(more).run(&["check"]);
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("preshared_key_file: there is no file /absent/psk"), "{screen}");
+    assert!(screen.contains("[[hook]] command: there is no file /absent/page-me"), "{screen}");
+}

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,8 @@ fn status(socket: &Path, arguments: &[&str]) -> Answer {
     }
 }
 
-/// A socket whose next connection is handled by `serve` in a thread of its own.
+/// A socket whose next connection is handled by `serve` in a thread of its own, once it has asked
+/// for the status.
 struct FakeDaemon {
     _dir: TempDir,
     socket: PathBuf,
@@ -48,7 +49,13 @@ impl FakeDaemon {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("control.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let thread = thread::spawn(move || serve(listener.accept().unwrap().0));
+        let thread = thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            assert_eq!(line, "{\"request\":\"status\"}\n");
+            serve(stream);
+        });
         FakeDaemon { _dir: dir, socket, thread }
     }
 
@@ -184,7 +191,7 @@ fn nonsense_is_refused() {
     for nonsense in ["", "nonsense", "{}", "[]", "{\"schema\": 1}", cut_off] {
         let answer = FakeDaemon::saying(nonsense).asked(&[]);
         assert_eq!(answer.code, 1, "{nonsense:?}");
-        assert!(answer.err.contains("no status document"), "{}", answer.err);
+        assert!(answer.err.contains("is not what was asked for"), "{}", answer.err);
         assert_eq!(answer.out, "");
     }
     let answer = FakeDaemon::saying([0xff; 10]).asked(&["--json"]);
@@ -211,7 +218,7 @@ fn a_stalled_daemon_is_given_up() {
     drop(done);
     daemon.thread.join().unwrap();
     assert_eq!(answer.code, 1);
-    assert!(answer.err.contains("did not answer within 2 s"), "{}", answer.err);
+    assert!(answer.err.contains("did not answer within 2s"), "{}", answer.err);
 }
 
 #[test]

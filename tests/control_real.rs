@@ -10,7 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustbalance::control::{self, Client, Endpoint, Event, RequestError, Settings};
+use rustbalance::control::{
+    self, Client, Endpoint, Event, OnionService, RequestError, Secret, Settings,
+};
 use rustbalance::ident::RelayId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -242,5 +244,43 @@ async fn commands_and_events_are_those_of_this_tor() {
     assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     until(&mut events, |event| (*event == Event::Signal("RELOAD".into())).then_some(())).await;
     answers(&client, "0.").await;
+    assert_eq!(client.unparsed_events(), 0);
+}
+
+#[tokio::test]
+async fn services_live_as_long_as_the_connection_and_visits_have_keys() {
+    let tor = Tor::start("CookieAuthentication 1");
+    let (sender, mut events) = mpsc::channel(100);
+    let client = control::spawn(tor.settings(), sender);
+    until(&mut events, up).await;
+    // Any clamped scalar with any prefix is an expanded key.
+    let mut key = [0x5A; 64];
+    key[0] &= 248;
+    key[31] = key[31] & 63 | 64;
+    let service = OnionService {
+        key: Secret::new(key),
+        port: 51_820,
+        target: "127.0.0.1:1".parse().unwrap(),
+        clients: vec![[9; 32], [7; 32]],
+    };
+    let address = client.add_onion(service.clone()).await.unwrap();
+    assert_eq!(client.getinfo_text("onions/current").await.unwrap(), address);
+    assert_eq!(client.getinfo_text("onions/detached").await.unwrap(), "");
+    let again = client.add_onion(service.clone()).await.unwrap_err();
+    assert!(matches!(again, RequestError::Refused { status: 550, .. }), "{again:?}");
+    client.del_onion(&address).await.unwrap();
+    assert_eq!(client.getinfo_text("onions/current").await.unwrap(), "");
+    let gone = client.del_onion(&address).await.unwrap_err();
+    assert!(matches!(gone, RequestError::Refused { status: 552, .. }), "{gone:?}");
+    let everybody = OnionService { clients: vec![], ..service };
+    assert_eq!(client.add_onion(everybody).await.unwrap(), address);
+
+    for _ in 0..2 {
+        client.onion_client_auth_add(ADDRESS, Secret::new([8; 32])).await.unwrap();
+    }
+    for _ in 0..2 {
+        client.onion_client_auth_remove(ADDRESS).await.unwrap();
+    }
+    assert_eq!(client.socks_listeners().await.unwrap(), []);
     assert_eq!(client.unparsed_events(), 0);
 }

@@ -60,12 +60,19 @@ fn summary(config: &Config) -> String {
 /// Files that the configuration names and that are certainly not there. One that this user may
 /// not see is left alone: the daemon's user may.
 fn absent_files(config: &Config) -> Vec<Problem> {
-    let keys = config.services.iter().map(|service| ("[[service]] key_file", &service.key_file));
+    let key_files = config.services.iter().filter_map(|service| service.key_file.as_deref());
+    let keys = key_files.map(|path| ("[[service]] key_file", path));
+    let preshared = config.wireguard.preshared_key_file.as_deref();
+    let preshared = preshared.map(|path| ("[wireguard] preshared_key_file", path));
     let password = match &config.tor.auth {
-        Auth::PasswordFile(path) => Some(("[tor] password_file", path)),
+        Auth::PasswordFile(path) => Some(("[tor] password_file", path.as_path())),
         Auth::Auto => None,
     };
-    keys.chain(password)
+    let programs = config.hooks.hooks.iter().filter_map(|hook| hook.command.first());
+    let programs = programs.map(|program| ("[[hook]] command", Path::new(program)));
+    keys.chain(preshared)
+        .chain(password)
+        .chain(programs)
         .filter(|(_, path)| {
             std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
         })

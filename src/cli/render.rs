@@ -4,15 +4,16 @@
 
 use super::screen::Screen;
 use crate::status::{
-    Descriptor, Front, FrontKind, FrontState, HsDirState, SCHEMA, Service, SlotName, Status,
-    TorState, Verdict,
+    Descriptor, Front, FrontKind, HsDirState, SCHEMA, Service, SlotName, Status, TorState, Verdict,
 };
 use crate::telemetry::{HIDDEN, shorten};
 
 mod nagios;
+mod nodes;
 mod problems;
 mod sums;
 mod text;
+mod tokens;
 
 #[cfg(test)]
 mod samples;
@@ -20,6 +21,7 @@ mod samples;
 mod tests;
 
 pub(super) use nagios::nagios;
+pub(super) use tokens::tokens;
 
 use sums::Sums;
 use text::{Paint, age, clean, count, finish, or_unknown, table};
@@ -34,7 +36,14 @@ pub(super) fn status(status: &Status, screen: Screen) -> String {
     lines.extend(status.services.iter().map(|service| onion_line(status, service)));
     lines.extend(schema_line(status));
     lines.extend(tor_line(status));
-    if !status.fronts.is_empty() {
+    if verdict(status) == Verdict::Partitioned {
+        let caution = "  !! This is one side's view. What the others do is not known here.";
+        lines.push(caution.to_owned());
+    }
+    if !status.nodes.is_empty() {
+        lines.push(String::new());
+        lines.extend(table(&nodes::rows(status)));
+    } else if !status.fronts.is_empty() {
         lines.push(String::new());
         lines.extend(front_rows(status));
     }
@@ -56,6 +65,7 @@ pub(super) fn status(status: &Status, screen: Screen) -> String {
 fn verdict(status: &Status) -> Verdict {
     let own = crate::status::verdict(status);
     match status.health {
+        crate::status::Health::Crit if own == Verdict::Partitioned => own,
         crate::status::Health::Crit => Verdict::Down,
         crate::status::Health::Warn => own.max(Verdict::Starting),
         crate::status::Health::Ok => own,
@@ -67,14 +77,18 @@ fn verdict_line(status: &Status, paint: Paint) -> String {
     let mark = match verdict {
         Verdict::Healthy => "●",
         Verdict::Starting | Verdict::Degraded => "▲",
-        Verdict::Down => "✖",
+        Verdict::Partitioned | Verdict::Down => "✖",
     };
     let health = verdict.health();
     let name = clean(status.cluster.as_deref().unwrap_or(&status.node));
     let sums = Sums::of(status);
-    let fronts = format!("{} of {} fronts serving", sums.fronts_serving, sums.fronts);
+    let there = match (sums.nodes, verdict) {
+        (0, _) => format!("{} of {} fronts serving", sums.fronts_serving, sums.fronts),
+        (nodes, Verdict::Partitioned) => format!("{} of {nodes} nodes in sight", sums.nodes_up),
+        (nodes, _) => format!("{} of {nodes} nodes up", sums.nodes_up),
+    };
     format!(
-        "{} {name}  {}   {fronts} · {} · {}",
+        "{} {name}  {}   {there} · {} · {}",
         paint.by(health, mark),
         paint.by(health, verdict.word()),
         publisher(status),
@@ -180,12 +194,6 @@ fn front_row(status: &Status, front: &Front) -> Vec<String> {
         FrontKind::Backend => "backend",
         FrontKind::Other => "?",
     };
-    let state = match front.state {
-        FrontState::Serving => "serving",
-        FrontState::Suspect => "suspect",
-        FrontState::Gone => "GONE",
-        FrontState::Unknown | FrontState::Other => "?",
-    };
     let seen = match is_self {
         true => "-".to_owned(),
         false => front.roster_age_s.map_or("?".to_owned(), age),
@@ -204,7 +212,7 @@ fn front_row(status: &Status, front: &Front) -> Vec<String> {
         if is_self { "*" } else { "" }.to_owned(),
         clean(&front.name),
         role.to_owned(),
-        state.to_owned(),
+        nodes::front_state(front.state).to_owned(),
         seen,
         format!("{established}/{}", or_unknown(front.intro_wanted)),
         or_unknown(front.intro_in_descriptor),

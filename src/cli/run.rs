@@ -10,7 +10,7 @@ use crate::hs::address;
 use crate::telemetry::{self, Format, Options};
 
 /// What the program calls its own version.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn run(path: &Path) -> Exit {
     let Loaded { config, warnings } = match Config::load(path) {

@@ -50,6 +50,12 @@ pub(super) fn write(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes a remark for people to standard error, so that standard output holds the answer alone.
+pub(super) fn remark(text: &str) {
+    // Nobody misses it.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Writes `rustbalance: <message>` to standard error, and gives `exit` back.
 pub(super) fn complain(message: &str, exit: Exit) -> Exit {
     // When standard error is gone too, only the exit code is left to tell.

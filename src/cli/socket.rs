@@ -1,19 +1,26 @@
-//! Asking the daemon: one connection to its local socket, one JSON document, nothing is sent.
+//! Asking the daemon: one connection to its local socket, one line there, one document back.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use tokio::io::AsyncReadExt as _;
+use clap::ValueHint;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::exit::Exit;
+use super::screen::{complain, print};
+use crate::config::{self, DEFAULT_SOCKET, show_duration};
+use crate::daemon::api::{Refused, Request};
 use crate::status::{SCHEMA, Status};
 
-/// How long the whole exchange may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the whole exchange may take when the daemon answers from memory.
+pub(super) const QUICK: Duration = Duration::from_secs(2);
+
+/// How long it may take when the daemon has something to do, such as signing and telling others.
+pub(super) const SLOW: Duration = Duration::from_secs(30);
 
 /// The largest document that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -31,18 +38,20 @@ pub(super) enum SocketError {
     #[error("cannot talk to the daemon on {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
     #[error(
-        "the daemon took the connection on {} but did not answer within 2 s: it hangs or is \
+        "the daemon took the connection on {} but did not answer within {}: it hangs or is \
          overloaded (journalctl -u rustbalance)",
-        .0.display()
+        path.display(), show_duration(*within)
     )]
-    Stalled(PathBuf),
+    Stalled { path: PathBuf, within: Duration },
+    #[error("{0}")]
+    Refused(Refused),
     #[error(
         "the answer on {} is larger than 4 MiB: is that socket really RustBalance's?",
         .0.display()
     )]
     TooLarge(PathBuf),
     #[error(
-        "the answer on {} is no status document ({error}): is that socket RustBalance's, and of \
+        "the answer on {} is not what was asked for ({error}): is that socket RustBalance's, and of \
          this version?",
         path.display()
     )]
@@ -64,22 +73,71 @@ impl SocketError {
     }
 }
 
-/// What the daemon answered: JSON text of at most [`MAX_BYTES`].
-pub(super) async fn ask(path: &Path) -> Result<Vec<u8>, SocketError> {
+/// Where the daemon is, on the command line.
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArguments {
+    /// The daemon's socket [default: what the configuration says]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+}
+
+impl DaemonArguments {
+    /// As given or as the configuration says; `None`: neither.
+    pub(super) fn known_path(&self, config: &Path) -> Option<PathBuf> {
+        self.socket.clone().or_else(|| config::control_socket(config))
+    }
+
+    /// The same, or else the usual place.
+    pub(super) fn path(&self, config: &Path) -> PathBuf {
+        self.known_path(config).unwrap_or_else(|| DEFAULT_SOCKET.into())
+    }
+}
+
+/// Prints an answer as JSON.
+pub(super) fn print_json(answer: &impl Serialize) -> Exit {
+    match serde_json::to_string(answer) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => complain(&format!("the answer has no form in JSON: {error}"), Exit::Failed),
+    }
+}
+
+/// What the daemon answered: a document of at most [`MAX_BYTES`], and no refusal.
+pub(super) async fn ask(
+    path: &Path,
+    request: &Request,
+    within: Duration,
+) -> Result<Vec<u8>, SocketError> {
     let exchange = async {
-        let stream = UnixStream::connect(path).await?;
+        let mut stream = UnixStream::connect(path).await?;
+        stream.write_all(&request.to_line()).await?;
         let mut answer = Vec::new();
         stream.take(MAX_BYTES + 1).read_to_end(&mut answer).await?;
         Ok(answer)
     };
-    match tokio::time::timeout(TIMEOUT, exchange).await {
-        Err(_) => Err(SocketError::Stalled(path.to_owned())),
-        Ok(Err(error)) => Err(failure(path, error)),
-        Ok(Ok(answer)) if answer.len() as u64 > MAX_BYTES => {
-            Err(SocketError::TooLarge(path.to_owned()))
-        }
-        Ok(Ok(answer)) => Ok(answer),
+    let answer = match tokio::time::timeout(within, exchange).await {
+        Err(_) => return Err(SocketError::Stalled { path: path.to_owned(), within }),
+        Ok(answer) => answer.map_err(|error| failure(path, error))?,
+    };
+    if answer.len() as u64 > MAX_BYTES {
+        return Err(SocketError::TooLarge(path.to_owned()));
     }
+    match serde_json::from_slice(&answer) {
+        Ok(refused) => Err(SocketError::Refused(refused)),
+        Err(_) => Ok(answer),
+    }
+}
+
+/// As [`ask`], from a command that does nothing else meanwhile; reads the answer.
+pub(super) fn demand<T: DeserializeOwned>(
+    path: &Path,
+    request: &Request,
+    within: Duration,
+) -> Result<T, SocketError> {
+    let io = |error| SocketError::Io { path: path.to_owned(), error };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io)?;
+    let answer = runtime.block_on(ask(path, request, within))?;
+    serde_json::from_slice(&answer)
+        .map_err(|error| SocketError::Garbage { path: path.to_owned(), error })
 }
 
 /// Reads a document. One of a later schema is read as far as this program understands it.

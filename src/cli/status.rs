@@ -1,16 +1,15 @@
 //! `rustbalance status`: asks the daemon and shows its answer.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-use clap::ValueHint;
 
 use super::exit::Exit;
 use super::screen::{Screen, complain, print, write};
-use super::socket::{self, SocketError};
+use super::socket::{self, DaemonArguments, SocketError};
 use super::{is_set, render};
-use crate::config::{self, DEFAULT_SOCKET, InvalidDuration, parse_duration};
+use crate::config::{DEFAULT_SOCKET, InvalidDuration, parse_duration};
+use crate::daemon::api::Request;
 
 /// Puts the cursor home and clears what is below.
 const CLEAR: &str = "\x1b[H\x1b[J";
@@ -26,9 +25,8 @@ pub(super) struct Arguments {
     /// Print the status document as JSON, as the daemon sent it
     #[arg(long)]
     json: bool,
-    /// The daemon's socket [default: what the configuration says]
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    daemon: DaemonArguments,
     /// Show it again and again, every 2s unless told otherwise, until Ctrl-C
     #[arg(
         long,
@@ -53,8 +51,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Path) -> Exit {
-    let configured = || arguments.socket.clone().or_else(|| config::control_socket(config));
-    let (path, guessed) = match configured() {
+    let (path, guessed) = match arguments.daemon.known_path(config) {
         Some(path) => (path, false),
         None => (DEFAULT_SOCKET.into(), true),
     };
@@ -93,7 +90,9 @@ async fn once(path: &Path) -> Exit {
 }
 
 async fn json(path: &Path) -> Exit {
-    let document = socket::ask(path).await.and_then(|answer| socket::json(answer, path));
+    let document = socket::ask(path, &Request::Status {}, socket::QUICK)
+        .await
+        .and_then(|answer| socket::json(answer, path));
     match document {
         Ok(text) => print(&text),
         Err(error) => complain(&error.to_string(), error.exit()),
@@ -101,10 +100,12 @@ async fn json(path: &Path) -> Exit {
 }
 
 async fn nagios(path: &Path) -> Exit {
-    let answer = socket::ask(path).await.and_then(|answer| socket::decode(&answer, path));
+    let answer = socket::ask(path, &Request::Status {}, socket::QUICK)
+        .await
+        .and_then(|answer| socket::decode(&answer, path));
     let (line, code) = match answer {
         Ok(status) => render::nagios(&status),
-        Err(error @ (SocketError::NotRunning(_) | SocketError::Stalled(_))) => {
+        Err(error @ (SocketError::NotRunning(_) | SocketError::Stalled { .. })) => {
             (format!("RUSTBALANCE CRITICAL - {error}"), 2)
         }
         Err(error) => (format!("RUSTBALANCE UNKNOWN - {error}"), 3),
@@ -133,6 +134,6 @@ async fn watch(path: &Path, interval: Duration) -> Exit {
 }
 
 async fn screen(path: &Path, shown: Screen) -> Result<String, SocketError> {
-    let answer = socket::ask(path).await?;
+    let answer = socket::ask(path, &Request::Status {}, socket::QUICK).await?;
     Ok(render::status(&socket::decode(&answer, path)?, shown))
 }

@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Auth, Config, ControlAddress, Instance, LogFormat, LogLevel, ServiceDir, address};
+use base64ct::{Base64, Encoding as _};
+
+use super::{
+    Auth, Config, ControlAddress, Instance, LogFormat, LogLevel, ServiceDir, Socks, address,
+};
 
 /// The whole configuration, in the order of the example file.
 pub(super) fn print(config: &Config) -> String {
@@ -12,13 +16,25 @@ pub(super) fn print(config: &Config) -> String {
     let node = &config.node;
     toml.header("[node]");
     toml.text("name", node.name.as_str());
+    toml.path("state_dir", &node.state_dir);
+    toml.plain("priority", node.priority);
+    toml.plain("weight", node.weight);
+    toml.plain("spare", node.spare);
     toml.text("log_level", log_level(node.log_level));
     toml.text("log_format", log_format(node.log_format));
     toml.plain("redact", node.redact);
+    if let Some(cluster) = &config.cluster {
+        toml.header("[cluster]");
+        toml.text("name", cluster.name.as_str());
+        toml.key("key", &cluster.key.0);
+        toml.plain("expect", cluster.expect.unwrap_or(0));
+    }
     for service in &config.services {
         toml.header("[[service]]");
         toml.text("onion", &address::onion(&service.onion));
-        toml.path("key_file", &service.key_file);
+        if let Some(path) = &service.key_file {
+            toml.path("key_file", path);
+        }
     }
     tor(&mut toml, config);
     for backend in &config.backends {
@@ -26,6 +42,7 @@ pub(super) fn print(config: &Config) -> String {
         toml.text("name", backend.name.as_str());
         toml.text("onion", &address::onion(&backend.onion));
     }
+    mesh(&mut toml, config);
     toml.header("[gather]");
     toml.duration("poll", config.gather.poll);
     toml.duration("backend_poll", config.gather.backend_poll);
@@ -41,9 +58,52 @@ pub(super) fn print(config: &Config) -> String {
     toml.header("[resilience]");
     toml.plain("hsdir_max_retries", config.resilience.hsdir_max_retries);
     toml.duration("upload_timeout", config.resilience.upload_timeout);
+    toml.plain("dead_threshold", config.resilience.dead_threshold);
+    toml.duration("removal_grace_period", config.resilience.removal_grace_period);
+    toml.plain("tor_fallback_enabled", config.resilience.tor_fallback_enabled);
     toml.header("[control]");
     toml.path("socket", &config.control.socket);
+    hooks(&mut toml, config);
     toml.text
+}
+
+fn mesh(toml: &mut Toml, config: &Config) {
+    for peer in &config.peers {
+        toml.header("[[peer]]");
+        toml.key("public_key", &peer.key.0);
+        if let Some(endpoint) = peer.endpoint {
+            toml.text("endpoint", &endpoint.to_string());
+        }
+        if let Some(onion) = &peer.onion {
+            toml.text("onion", &address::onion(onion));
+        }
+    }
+    let wireguard = &config.wireguard;
+    toml.header("[wireguard]");
+    toml.plain("enabled", wireguard.enabled);
+    toml.text("listen", &wireguard.listen.to_string());
+    let endpoint = wireguard.endpoint.map(|endpoint| endpoint.to_string());
+    toml.text("endpoint", &endpoint.unwrap_or_default());
+    if let Some(path) = &wireguard.preshared_key_file {
+        toml.path("preshared_key_file", path);
+    }
+    toml.duration("keepalive", wireguard.keepalive);
+    let coordination = &config.coordination;
+    toml.header("[coordination]");
+    toml.duration("heartbeat_interval", coordination.heartbeat_interval);
+    toml.duration("clock_skew_tolerance", coordination.clock_skew_tolerance);
+    toml.plain("stream_port", coordination.stream_port);
+}
+
+fn hooks(toml: &mut Toml, config: &Config) {
+    toml.header("[hooks]");
+    toml.duration("timeout", config.hooks.timeout);
+    for hook in &config.hooks.hooks {
+        toml.header("[[hook]]");
+        let on: Vec<String> = hook.on.iter().map(|event| event.name().to_owned()).collect();
+        toml.plain("on", toml::Value::from(on));
+        toml.plain("command", toml::Value::from(hook.command.clone()));
+    }
 }
 
 fn tor(toml: &mut Toml, config: &Config) {
@@ -68,6 +128,11 @@ fn tor(toml: &mut Toml, config: &Config) {
     match &tor.service_dir {
         ServiceDir::Auto => toml.text("service_dir", "auto"),
         ServiceDir::Path(path) => toml.path("service_dir", path),
+    }
+    match &tor.socks {
+        Socks::Auto => toml.text("socks", "auto"),
+        Socks::None => toml.text("socks", "none"),
+        Socks::Port(port) => toml.text("socks", &port.to_string()),
     }
     toml.duration("reconnect_max", tor.reconnect_max);
     toml.duration("request_timeout", tor.request_timeout);
@@ -110,6 +175,10 @@ impl Toml {
 
     fn path(&mut self, key: &str, value: &Path) {
         self.text(key, &value.to_string_lossy());
+    }
+
+    fn key(&mut self, key: &str, value: &[u8; 32]) {
+        self.text(key, &Base64::encode_string(value));
     }
 
     fn plain(&mut self, key: &str, value: impl std::fmt::Display) {

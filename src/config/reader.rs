@@ -340,6 +340,39 @@ impl<'a> Section<'a> {
         parsed.map_err(|reason| self.refuse(key, value, &reason)).ok()
     }
 
+    /// A list of texts that must be there: 1 to `max`; empty when there is a problem.
+    pub(super) fn texts(&mut self, key: &'static str, max: usize) -> Vec<String> {
+        let Some(value) = self.take(key) else {
+            self.error(key, ": missing, but required");
+            return Vec::new();
+        };
+        let items = value.get_ref().as_array().into_iter().flatten();
+        let texts: Option<Vec<String>> =
+            items.map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
+        match texts.filter(|texts| (1..=max).contains(&texts.len())) {
+            Some(texts) => texts,
+            None => {
+                let reason = format!("must be a list of 1 to {max} texts, such as [\"a\", \"b\"]");
+                self.refuse(key, value, &reason);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Says that `word` in the list `key` is none of `words`.
+    pub(super) fn no_such_word<'w>(
+        &mut self,
+        key: &str,
+        word: &str,
+        words: impl Iterator<Item = &'w str> + Clone,
+    ) {
+        let hint = match nearest(word, words.clone()) {
+            Some(near) => format!("Did you mean {near:?}?"),
+            None => format!("Known are {}", words.collect::<Vec<_>>().join(", ")),
+        };
+        self.error(key, &format!(": there is no {:?}. {hint}", echo(word)));
+    }
+
     /// As [`Section::text`], but the option must be there.
     pub(super) fn required<T>(
         &mut self,

@@ -11,10 +11,13 @@ use super::duration::show_duration;
 use super::problem::{Problem, Severity};
 use super::reader::{At, Reader, Section, syntax_problems};
 use super::{
-    Auth, Backend, Config, Control, ControlAddress, DEFAULT_SOCKET, Gather, Instance, LogFormat,
-    LogLevel, Node, Publish, Resilience, Service, ServiceDir, Tor, address,
+    Auth, Backend, Config, Control, ControlAddress, DEFAULT_PRIORITY, DEFAULT_SOCKET,
+    DEFAULT_STATE_DIR, Gather, Instance, LogFormat, LogLevel, Node, Publish, Resilience, Service,
+    ServiceDir, Socks, Tor, address,
 };
 use crate::ident::{HsId, INTRO_POINTS_MAX, NodeId};
+
+mod mesh;
 
 const SERVICES_MAX: usize = 16;
 const BACKENDS_MAX: usize = 64;
@@ -50,10 +53,13 @@ pub(super) fn read(text: &str) -> (Option<Config>, Vec<Problem>) {
     let backends = backends(&mut reader);
     let gather = gather(&mut reader);
     let publish = publish(&mut reader);
-    let resilience = resilience(&mut reader);
+    let (resilience, tor_fallback) = resilience(&mut reader);
     let control = control(&mut reader);
+    let mesh = mesh::read(&mut reader);
     names_are_unique(&mut reader, node.as_ref(), &backends);
     addresses_are_unique(&mut reader, &services, &tor, &backends);
+    let spare = node.as_ref().filter(|node| node.value.spare).map(|node| node.line);
+    mesh::ways_lead_to_the_others(&mut reader, &mesh, spare, &tor_fallback, &tor);
 
     let problems = reader.finish();
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -61,13 +67,18 @@ pub(super) fn read(text: &str) -> (Option<Config>, Vec<Problem>) {
     }
     let config = node.map(|node| Config {
         node: node.value,
+        cluster: mesh.cluster,
         services: services.into_iter().map(|at| at.value).collect(),
         tor: tor.value,
         backends: backends.into_iter().map(|at| at.value).collect(),
+        peers: mesh.peers,
+        wireguard: mesh.wireguard,
+        coordination: mesh.coordination,
         gather,
         publish,
         resilience,
         control,
+        hooks: mesh.hooks,
     });
     (config, problems)
 }
@@ -75,6 +86,10 @@ pub(super) fn read(text: &str) -> (Option<Config>, Vec<Problem>) {
 fn node(reader: &mut Reader<'_>) -> Option<At<Node>> {
     let mut section = reader.section("node");
     let name = section.required("name", name);
+    let state_dir = section.text("state_dir", absolute_path);
+    let priority = section.integer("priority", DEFAULT_PRIORITY, 0..=u16::MAX);
+    let weight = section.integer("weight", 1, 1..=100);
+    let spare = section.boolean("spare", false);
     let levels = [
         ("error", LogLevel::Error),
         ("warn", LogLevel::Warn),
@@ -96,23 +111,27 @@ fn node(reader: &mut Reader<'_>) -> Option<At<Node>> {
     }
     reader.close(section);
     let At { line, value: name } = name?;
-    Some(At { line, value: Node { name, log_level, log_format, redact } })
+    let state_dir = state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into());
+    let value = Node { name, state_dir, priority, weight, spare, log_level, log_format, redact };
+    Some(At { line, value })
 }
 
 fn services(reader: &mut Reader<'_>) -> Vec<At<Service>> {
     let blocks = reader.blocks("service", SERVICES_MAX);
-    if blocks.is_empty() && !reader.has("service") {
+    let alone = !reader.has("cluster");
+    if alone && blocks.is_empty() && !reader.has("service") {
         let advice = "[[service]]: at least one is required, with onion and key_file";
         reader.problem(None, advice.to_owned());
     }
     let mut services = Vec::new();
     for mut section in blocks {
         let onion = section.required("onion", address);
-        let key_file = section.required("key_file", absolute_path);
+        let key_file = match alone {
+            true => section.required("key_file", absolute_path).map(|at| at.value),
+            false => section.text("key_file", absolute_path),
+        };
         reader.close(section);
-        if let (Some(At { line, value: onion }), Some(At { value: key_file, .. })) =
-            (onion, key_file)
-        {
+        if let Some(At { line, value: onion }) = onion {
             services.push(At { line, value: Service { onion, key_file } });
         }
     }
@@ -137,9 +156,10 @@ fn tor(reader: &mut Reader<'_>) -> At<Tor> {
         .unwrap_or(ServiceDir::Auto);
     let reconnect_max = section.duration("reconnect_max", 30 * SECOND, SECOND..=10 * MINUTE);
     let request_timeout = section.duration("request_timeout", 10 * SECOND, SECOND..=5 * MINUTE);
+    let socks = section.text("socks", mesh::socks).unwrap_or(Socks::Auto);
     let line = section.line_of("instance");
     reader.close(section);
-    let value = Tor { control, auth, instance, service_dir, reconnect_max, request_timeout };
+    let value = Tor { control, auth, instance, service_dir, socks, reconnect_max, request_timeout };
     At { line, value }
 }
 
@@ -223,12 +243,24 @@ fn publish(reader: &mut Reader<'_>) -> Publish {
     publish
 }
 
-fn resilience(reader: &mut Reader<'_>) -> Resilience {
+/// And where and how `tor_fallback_enabled` is set.
+fn resilience(reader: &mut Reader<'_>) -> (Resilience, At<bool>) {
     let mut section = reader.section("resilience");
-    let hsdir_max_retries = section.integer("hsdir_max_retries", 3, 0..=10);
-    let upload_timeout = section.duration("upload_timeout", MINUTE, SECOND..=10 * MINUTE);
+    let resilience = Resilience {
+        hsdir_max_retries: section.integer("hsdir_max_retries", 3, 0..=10),
+        upload_timeout: section.duration("upload_timeout", MINUTE, SECOND..=10 * MINUTE),
+        dead_threshold: section.integer("dead_threshold", 3, 1..=20),
+        removal_grace_period: section.duration(
+            "removal_grace_period",
+            30 * SECOND,
+            Duration::ZERO..=HOUR,
+        ),
+        tor_fallback_enabled: section.boolean("tor_fallback_enabled", true),
+    };
+    let line = section.line_of("tor_fallback_enabled");
     reader.close(section);
-    Resilience { hsdir_max_retries, upload_timeout }
+    let value = resilience.tor_fallback_enabled;
+    (resilience, At { line, value })
 }
 
 fn control(reader: &mut Reader<'_>) -> Control {

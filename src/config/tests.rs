@@ -40,15 +40,31 @@ fn options(toml: &str) -> BTreeSet<(String, String)> {
     found
 }
 
-/// The example with its addresses filled in, its backend and its password file switched on.
+const KEY_PLACEHOLDER: &str = "REPLACE-WITH-44-CHARACTERS-OF-BASE64";
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// Whether a comment is an option or a section that is switched off.
+fn is_switched_off(comment: &str) -> bool {
+    let option = |(key, _): (&str, &str)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    comment.starts_with('[') || comment.split_once(" = ").is_some_and(option)
+}
+
+/// The example with its placeholders filled in and everything in it switched on.
 fn full_example() -> String {
-    let mut text = EXAMPLE.replacen(PLACEHOLDER, &address(1), 1);
-    text = text.replacen(PLACEHOLDER, &address(2), 1);
-    for commented in ["# password_file =", "# [[backend]]", "# name =", "# onion ="] {
-        assert_eq!(text.matches(&format!("\n{commented}")).count(), 1, "{commented}");
-        text = text.replace(&format!("\n{commented}"), &format!("\n{}", &commented[2..]));
+    let switched_on = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+        Some(comment) if is_switched_off(comment) => format!("{comment}\n"),
+        _ => format!("{line}\n"),
+    });
+    let mut text: String = switched_on.collect();
+    for n in 1..4 {
+        text = text.replacen(PLACEHOLDER, &address(n), 1);
     }
-    text.replace("auth = \"auto\"", "auth = \"password-file\"")
+    text.replace(KEY_PLACEHOLDER, KEY).replace("auth = \"auto\"", "auth = \"password-file\"")
+}
+
+/// A cluster, as lines of the file.
+fn cluster() -> String {
+    format!("[cluster]\nname = \"newsroom\"\nkey = \"{KEY}\"\n")
 }
 
 #[test]
@@ -81,6 +97,9 @@ fn what_is_printed_as_effective_reads_back_as_the_same() {
     odd = odd.replace("control = \"auto\"", "control = \"[::1]:9051\"");
     odd = odd.replace("instance = \"auto\"", &format!("instance = \"{}\"", address(9)));
     odd = odd.replace("service_dir = \"auto\"", "service_dir = \"/a \\\"quoted\\\" path\"");
+    odd = odd.replace("socks = \"auto\"", "socks = \"127.0.0.1:9050\"");
+    odd = odd.replace("endpoint = \"\"", "endpoint = \"[2001:db8::1]:7\"");
+    odd = odd.replace("\"peer_dead\", \"publish_failed\"", "\"*\"");
     odd = odd.replace("debounce = 0.3", "debounce = \"1s500ms\"");
     for text in [minimal(), full_example(), odd] {
         let config = parse(&text).unwrap().config;
@@ -101,7 +120,7 @@ fn all_problems_are_told_at_once_each_with_its_line() {
            max_intro_points = 9\n\
            [gahter]\n\
            poll = 1\n\
-           [wireguard]\n\
+           [wiregrd]\n\
            enabled = true\n\
            [tor]\n\
            auth = \"password\"\n\
@@ -116,7 +135,7 @@ fn all_problems_are_told_at_once_each_with_its_line() {
       line 9   error    [resilience] socket: no such option here. It belongs to [control]
       line 11  error    [publish] refresh_min = 9000 must not be more than refresh_max (7200)
       line 14  error    [gahter]: no such section. Did you mean [gather]?
-      line 16  error    [wireguard]: no such section
+      line 16  error    [wiregrd]: no such section. Did you mean [wireguard]?
       line 19  error    [tor] auth = "password" must be one of "auto", "password-file"
       line 20  error    [tor] control = "10.0.0.1:9051" must be a port on this machine, such as 127.0.0.1:9051 or [::1]:9051
       line 21  error    [tor] request_timeout = "soon" is not a time; write seconds (30, 0.3) or a text such as "300ms", "30s", "10m", "2h"
@@ -249,7 +268,7 @@ proptest::proptest! {
     /// However the file is mangled, it is judged: no panic, and an error whenever it is refused.
     #[test]
     fn a_mangled_file_is_judged(
-        from in 0_usize..6000,
+        from in 0_usize..12_000,
         length in 0_usize..40,
         insert in "\\PC{0,8}|[\\[\\]\"=\n.{}]{1,4}",
     ) {
@@ -266,4 +285,69 @@ proptest::proptest! {
             proptest::prop_assert!(errors.problems.iter().all(|p| p.line.is_none_or(inside)));
         }
     }
+}
+
+#[test]
+fn in_a_cluster_neither_service_nor_its_key_is_required() {
+    let text = format!("[node]\nname = \"a\"\n{}", cluster());
+    let config = parse(&text).unwrap().config;
+    assert_eq!(config.services, []);
+    assert_eq!(config.cluster.unwrap().expect, None);
+    let text = text + &format!("[[service]]\nonion = \"{}\"\n", address(1));
+    assert_eq!(parse(&text).unwrap().config.services[0].key_file, None);
+}
+
+#[test]
+fn what_only_a_cluster_can_have_is_refused_without_one() {
+    let text = minimal().replace("\"a\"\n", "\"a\"\nspare = true\n")
+        + &format!("[[peer]]\npublic_key = \"{KEY}\"\nendpoint = \"192.0.2.1:51820\"\n");
+    insta::assert_snapshot!(screen_of(&text), @r#"
+    config.toml: 2 errors
+      line 2  error    [node] spare = true: a node alone must serve; add [cluster] or remove it
+      line 8  error    [[peer]] public_key: a node alone has no peers; add [cluster] or remove it
+    "#);
+}
+
+#[test]
+fn some_way_must_lead_to_the_others() {
+    let tor_only = minimal() + &cluster() + "[wireguard]\nenabled = false\n";
+    assert!(parse(&tor_only).is_ok());
+    let no_fallback = tor_only.clone() + "[resilience]\ntor_fallback_enabled = false\n";
+    insta::assert_snapshot!(screen_of(&no_fallback), @r#"
+    config.toml: 1 error
+      line 12  error    [resilience] tor_fallback_enabled = false and [wireguard] enabled = false leave no way to the other nodes; switch one of them on
+    "#);
+    insta::assert_snapshot!(screen_of(&(tor_only + "[tor]\nsocks = \"none\"\n")), @r#"
+    config.toml: 1 error
+      line 11  error    [tor] socks = "none" and [wireguard] enabled = false leave no way to the other nodes; change one of them
+    "#);
+}
+
+#[test]
+fn mistakes_about_the_other_nodes_are_named() {
+    let text = minimal()
+        + "[cluster]\nname = \"News Room\"\nkey = \"short\"\nexpect = 129\n"
+        + &format!("[[peer]]\npublic_key = \"{KEY}\"\n")
+        + &format!("[[peer]]\npublic_key = \"{KEY}\"\nendpoint = \"node-b.example.org:51820\"\n")
+        + "[wireguard]\nlisten = 51820\nendpoint = \"0.0.0.0:1\"\n"
+        + "[tor]\nsocks = \"192.0.2.1:9050\"\n"
+        + "[[hook]]\non = [\"peer_ded\", \"frobnicated\"]\ncommand = [\"page-me\"]\n"
+        + "[[hook]]\non = []\n";
+    insta::assert_snapshot!(screen_of(&text), @r#"
+    config.toml: 14 errors
+      line 7   error    [cluster] name = "News Room" is not a name: a name has 1 to 32 characters of a-z, 0-9 and -
+      line 8   error    [cluster] key = "short" is not a key: 44 characters of base64 are expected
+      line 9   error    [cluster] expect = 129 must be a whole number from 0 to 128
+      line 10  error    [[peer]] endpoint and onion are missing: one of them is required
+      line 13  error    [[peer]] public_key is listed twice (first on line 11); remove one
+      line 14  error    [[peer]] endpoint = "node-b.example.org:51820" must be an IP address and a port, such as 192.0.2.1:51820 (no host name: nothing here asks DNS)
+      line 16  error    [wireguard] listen = 51820 must be a text in quotes
+      line 17  error    [wireguard] endpoint = "0.0.0.0:1" must be an IP address and a port, such as 192.0.2.1:51820 (no host name: nothing here asks DNS)
+      line 19  error    [tor] socks = "192.0.2.1:9050" must be a port on this machine, such as 127.0.0.1:9050
+      line 21  error    [[hook]] on: there is no "frobnicated". Known are peer_suspect, peer_dead, peer_recovered, publisher_gained, publisher_lost, publish_ok, publish_failed, partition, split_publisher, tor_down, tor_up, clock_bad, app_down, app_up, node_joined, node_left
+      line 21  error    [[hook]] on: there is no "peer_ded". Did you mean "peer_dead"?
+      line 22  error    [[hook]] command: its first word must be an absolute path, starting with /
+      line 23  error    [[hook]] command: missing, but required
+      line 24  error    [[hook]] on = [] must be a list of 1 to 16 texts, such as ["a", "b"]
+    "#);
 }

@@ -14,7 +14,7 @@
 //!   read everything anew. There is no reconnection before the channel has room again.
 //! - The task ends when all handles, or the receiver of the events, are dropped.
 
-mod backoff;
+mod services;
 mod session;
 mod task;
 

@@ -3,8 +3,11 @@
 //! Knows how a command is written and which arguments would make it say something else. Does not
 //! know what comes back.
 
+mod service;
+
 use bytes::Bytes;
 
+pub use self::service::{OnionService, Secret};
 use super::words;
 use crate::ident::RelayId;
 
@@ -36,6 +39,19 @@ pub enum Command {
         /// The HSDir that is asked.
         server: RelayId,
     },
+    /// `ADD_ONION`, not detached.
+    AddOnion(OnionService),
+    /// `DEL_ONION` of an address, 56 characters without `.onion`.
+    DelOnion(String),
+    /// `ONION_CLIENT_AUTH_ADD`, not permanent.
+    OnionClientAuthAdd {
+        /// The onion address, 56 characters without `.onion`.
+        address: String,
+        /// Our secret key for it (X25519).
+        key: Secret<32>,
+    },
+    /// `ONION_CLIENT_AUTH_REMOVE` of an address, 56 characters without `.onion`.
+    OnionClientAuthRemove(String),
 }
 
 /// Something tor can be told to report (control-spec, "SETEVENTS").
@@ -93,6 +109,10 @@ impl Command {
             Command::SetEvents(_) => "SETEVENTS",
             Command::HsPost { .. } => "HSPOST",
             Command::HsFetch { .. } => "HSFETCH",
+            Command::AddOnion(_) => "ADD_ONION",
+            Command::DelOnion(_) => "DEL_ONION",
+            Command::OnionClientAuthAdd { .. } => "ONION_CLIENT_AUTH_ADD",
+            Command::OnionClientAuthRemove(_) => "ONION_CLIENT_AUTH_REMOVE",
         }
     }
 
@@ -114,6 +134,14 @@ impl Command {
             }
             Command::HsFetch { address, server } => {
                 Ok(format!("HSFETCH {} SERVER={server}", self.address(address)?))
+            }
+            Command::AddOnion(service) => Ok(service.line()),
+            Command::DelOnion(address) => Ok(format!("DEL_ONION {}", self.address(address)?)),
+            Command::OnionClientAuthAdd { address, key } => {
+                Ok(service::client_auth_line(self.address(address)?, key))
+            }
+            Command::OnionClientAuthRemove(address) => {
+                Ok(format!("ONION_CLIENT_AUTH_REMOVE {}", self.address(address)?))
             }
         }
     }
@@ -175,6 +203,37 @@ mod tests {
     }
 
     #[test]
+    fn services_and_their_clients_are_written_as_tor_reads_them_and_secrets_do_not_show() {
+        let service = OnionService {
+            key: Secret::new([0; 64]),
+            port: 51_820,
+            target: "127.0.0.1:4000".parse().unwrap(),
+            clients: vec![],
+        };
+        let key = "A".repeat(86);
+        let open =
+            format!("ADD_ONION ED25519-V3:{key}== Flags=DiscardPK Port=51820,127.0.0.1:4000");
+        assert_eq!(Command::AddOnion(service.clone()).line().unwrap(), open);
+        let closed = OnionService { clients: vec![[0; 32], [0xFF; 32]], ..service };
+        let command = Command::AddOnion(closed);
+        let line = command.line().unwrap();
+        let (head, clients) = line.split_once(" ClientAuthV3=").unwrap();
+        assert_eq!(head, open.replace("DiscardPK", "DiscardPK,V3Auth"));
+        let (none, all) = ("A".repeat(52), "7".repeat(51));
+        assert_eq!(clients, format!("{none} ClientAuthV3={all}Q"));
+        assert!(format!("{command:?}").contains("key: [hidden]"), "{command:?}");
+
+        let address = || ADDRESS.to_owned();
+        let visit = Command::OnionClientAuthAdd { address: address(), key: Secret::new([0; 32]) };
+        let expected = format!("ONION_CLIENT_AUTH_ADD {ADDRESS} x25519:{}=", "A".repeat(43));
+        assert_eq!(visit.line().unwrap(), expected);
+        let forget = Command::OnionClientAuthRemove(address()).line().unwrap();
+        assert_eq!(forget, format!("ONION_CLIENT_AUTH_REMOVE {ADDRESS}"));
+        let delete = Command::DelOnion(address()).line().unwrap();
+        assert_eq!(delete, format!("DEL_ONION {ADDRESS}"));
+    }
+
+    #[test]
     fn arguments_that_would_start_another_command_are_refused() {
         for key in ["", "a b", "version\r\nSIGNAL HALT", "a\nb", "a\0b", "é", &"x".repeat(257)] {
             assert!(Command::GetInfo(key.into()).line().is_err(), "{key:?}");
@@ -194,6 +253,11 @@ mod tests {
             let document = Bytes::new();
             let post = Command::HsPost { server, address: address.into(), document };
             assert!(post.line().is_err(), "{address:?}");
+            assert!(Command::DelOnion(address.into()).line().is_err(), "{address:?}");
+            assert!(Command::OnionClientAuthRemove(address.into()).line().is_err(), "{address:?}");
+            let key = Secret::new([1; 32]);
+            let visit = Command::OnionClientAuthAdd { address: address.into(), key };
+            assert!(visit.line().is_err(), "{address:?}");
         }
     }
 }

@@ -1,18 +1,24 @@
 //! The problems that the status document names: what is wrong, how bad it is, what helps.
 
-use super::describe::{TorFacts, offers, slot_of};
+use super::describe::{Node, TorFacts, offers, slot_of};
 use super::report::blocked;
 use crate::engine::{Blocked, DescriptorView, FrontView, Snapshot};
 use crate::hs::address;
 use crate::status::{Check, Health, STARTING_S, Status, is_served};
 use crate::telemetry::redact_onion;
 
+mod mesh;
+
 /// Introduction points that a front must offer to survive the loss of one.
 const POINTS_WANTED: usize = 2;
 
 /// All problems; `status` is finished but for them.
-pub(super) fn checks(tor: &TorFacts, snapshot: &Snapshot, status: &Status) -> Vec<Check> {
+pub(super) fn checks(node: &Node<'_>, snapshot: &Snapshot, status: &Status) -> Vec<Check> {
+    let tor = node.tor;
     let mut checks = Vec::new();
+    if let Some(mesh) = &snapshot.mesh {
+        checks.extend(mesh::checks(mesh, node.config, &node.clashes, status));
+    }
     if let Some(why) = snapshot.blocked {
         checks.extend(blocked_check(tor, why, status));
     }

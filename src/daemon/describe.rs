@@ -5,16 +5,19 @@ use std::time::Duration;
 use super::checks::checks;
 use super::report::blocked;
 use super::signer::Signer;
+use crate::config::Config;
 use crate::control::event::ClientStatus;
-use crate::engine::{DescriptorView, FrontView, HsDirView, Snapshot};
+use crate::engine::{DescriptorView, FrontView, HsDirView, PeerState, PeerView, Snapshot};
 use crate::hs::address;
-use crate::ident::HsId;
+use crate::ident::{HsId, NodeId};
 use crate::status::{
     Descriptor, Front, FrontKind, FrontState, HsDir, HsDirState, Service, SlotName, Status, Tor,
     TorState,
 };
 use crate::telemetry::redact_onion;
 use crate::time::{Mono, Now, Slot, TimePeriod};
+
+mod mesh;
 
 /// What is known about the tor process.
 #[derive(Debug)]
@@ -66,6 +69,11 @@ impl TorFacts {
         news
     }
 
+    /// Whether the control connection stands.
+    pub(super) fn is_up(&self) -> bool {
+        self.state == TorState::Up
+    }
+
     /// Whether it was ever reached.
     pub(super) fn was_up(&self) -> bool {
         self.version.is_some()
@@ -95,9 +103,11 @@ impl TorFacts {
 
 /// What the document says of this process.
 pub(super) struct Node<'a> {
-    pub(super) name: &'a str,
+    pub(super) config: &'a Config,
     pub(super) version: &'a str,
     pub(super) tor: &'a TorFacts,
+    /// Names that two nodes came in with lately.
+    pub(super) clashes: Vec<&'a NodeId>,
 }
 
 /// One line for systemd.
@@ -109,7 +119,14 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     let confirmed = hsdirs().filter(|hsdir| hsdir.confirmed).count();
     let serving = snapshot.fronts.iter().filter(|front| offers(front) > 0).count();
     let (fronts, hsdirs) = (snapshot.fronts.len(), hsdirs().count());
-    format!("publisher, {serving}/{fronts} fronts, descriptor on {confirmed}/{hsdirs} HSDirs")
+    let nodes = snapshot.mesh.as_ref().map_or_else(String::new, |mesh| {
+        let there = |peer: &&PeerView| peer.state != PeerState::Left;
+        let alive = mesh.peers.iter().filter(|peer| peer.state == PeerState::Alive).count();
+        format!("{}/{} nodes up, ", alive + 1, mesh.peers.iter().filter(there).count() + 1)
+    });
+    format!(
+        "publisher, {nodes}{serving}/{fronts} fronts, descriptor on {confirmed}/{hsdirs} HSDirs"
+    )
 }
 
 /// The whole document.
@@ -120,7 +137,8 @@ pub(super) fn status(
     now: Now,
 ) -> Status {
     let uptime_s = (now.mono - node.tor.started).as_secs();
-    let mut status = Status::new(node.name, node.version, now.wall, std::process::id(), uptime_s);
+    let name = node.config.node.name.as_str();
+    let mut status = Status::new(name, node.version, now.wall, std::process::id(), uptime_s);
     status.tor = node.tor.describe(now.mono);
     let publishing = snapshot.blocked.is_none();
     for (id, views) in &snapshot.services {
@@ -130,7 +148,10 @@ pub(super) fn status(
         status.services.push(service);
     }
     status.fronts = snapshot.fronts.iter().map(|front| describe_front(front, snapshot)).collect();
-    status.checks = checks(node.tor, snapshot, &status);
+    if let Some(mesh) = &snapshot.mesh {
+        mesh::fill(&mut status, node, mesh, snapshot);
+    }
+    status.checks = checks(node, snapshot, &status);
     status.conclude()
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::files;
 use crate::config::Service;
 use crate::hs::address;
 use crate::hs::keys::{KeyError, MasterKey};
@@ -20,24 +21,21 @@ use crate::telemetry::{Redacted, redact_onion};
 /// Longer than any key file: what is larger is something else.
 const KEY_FILE_MAX_BYTES: u64 = 16 << 10;
 
-const ROOT: u32 = 0;
-const STICKY: u32 = 0o1000;
-
 /// Why a master key cannot be used. None of it mends itself.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be opened or read.
-    #[error("cannot read the key of {onion} from {path}: {cause}")]
+    #[error("cannot read {what} from {path}: {cause}")]
     Unreadable {
-        /// The service it is for.
-        onion: Redacted,
+        /// What it should hold.
+        what: String,
         /// The file.
         path: PathBuf,
         /// What the system says.
         cause: std::io::Error,
     },
     /// A directory, a pipe, a device.
-    #[error("{path} is no regular file: [[service]] key_file must name the file with the key")]
+    #[error("{path} is no regular file: the configuration must name the file with the key")]
     NotAFile {
         /// What was opened.
         path: PathBuf,
@@ -100,32 +98,37 @@ pub enum KeyFileError {
 
 /// Reads the key of every service.
 pub(super) fn load(services: &[Service]) -> Result<BTreeMap<HsId, MasterKey>, KeyFileError> {
-    services.iter().map(|service| Ok((service.onion, load_one(service)?))).collect()
+    let with_key = services.iter().filter_map(|s| Some((s.onion, s.key_file.as_deref()?)));
+    with_key.map(|(onion, path)| Ok((onion, load_one(onion, path)?))).collect()
 }
 
-fn load_one(service: &Service) -> Result<MasterKey, KeyFileError> {
-    let path = service.key_file.clone();
-    let unreadable = |cause| KeyFileError::Unreadable {
-        onion: shown(&service.onion),
-        path: service.key_file.clone(),
-        cause,
-    };
-    let file = open(&path).map_err(unreadable)?;
+fn load_one(onion: HsId, path: &Path) -> Result<MasterKey, KeyFileError> {
+    let content = read_secret(path, &format!("the key of {}", shown(&onion)))?;
+    let path = path.to_owned();
+    let key = MasterKey::parse(&content)
+        .map_err(|cause| KeyFileError::Invalid { path: path.clone(), cause })?;
+    if key.id() != onion {
+        let (found, wanted) = (shown(&key.id()), shown(&onion));
+        return Err(KeyFileError::OtherAddress { path, found, wanted });
+    }
+    Ok(key)
+}
+
+/// The content of a file that holds a secret (`what`, in messages), once nobody else can read or
+/// replace it.
+pub(super) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let unreadable =
+        |cause| KeyFileError::Unreadable { what: what.to_owned(), path: path.to_owned(), cause };
+    let file = open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    check_file(&path, &metadata)?;
+    check_file(path, &metadata)?;
     check_parents(&path.canonicalize().map_err(unreadable)?)?;
     let content = read(file).map_err(unreadable)?;
     let size = metadata.len().max(content.len() as u64);
     if size > KEY_FILE_MAX_BYTES {
-        return Err(KeyFileError::TooLarge { path, size });
+        return Err(KeyFileError::TooLarge { path: path.to_owned(), size });
     }
-    let key = MasterKey::parse(&content)
-        .map_err(|cause| KeyFileError::Invalid { path: path.clone(), cause })?;
-    if key.id() != service.onion {
-        let (found, wanted) = (shown(&key.id()), shown(&service.onion));
-        return Err(KeyFileError::OtherAddress { path, found, wanted });
-    }
-    Ok(key)
+    Ok(content)
 }
 
 /// Without waiting: opening a pipe that nobody writes to would take for ever.
@@ -149,7 +152,7 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), KeyFileError> {
         return Err(KeyFileError::NotAFile { path: path.to_owned() });
     }
     let (owner, ours) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != ours && owner != ROOT {
+    if owner != ours && owner != files::ROOT {
         return Err(KeyFileError::Foreign { path: path.to_owned(), owner, ours });
     }
     let mode = metadata.mode() & 0o7777;
@@ -160,28 +163,13 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-/// No directory above the real file (symbolic links resolved) may let others replace it.
-///
-/// Writable by everybody, or by a group, is allowed with the sticky bit (`/tmp`), where only owners
-/// replace their files. A group's right to write is also allowed to root's group and to our own
-/// effective group, which a directory made with umask 002 has. All that Debian has above
-/// `/var/lib` and `/etc` passes; `/var/local`, which is writable for the group `staff`, does not.
 fn check_parents(real: &Path) -> Result<(), KeyFileError> {
-    let ours = rustix::process::getegid().as_raw();
-    for parent in real.ancestors().skip(1) {
-        let Ok(metadata) = std::fs::metadata(parent) else { continue };
-        let mode = metadata.mode() & 0o7777;
-        let friends = [ROOT, ours].contains(&metadata.gid());
-        let wanted = match mode {
-            _ if mode & STICKY != 0 => continue,
-            _ if mode & 0o002 != 0 => "o-w",
-            _ if mode & 0o020 != 0 && !friends => "g-w",
-            _ => continue,
-        };
-        let path = parent.to_owned();
-        return Err(KeyFileError::Exposed { path, verb: "changed", mode, wanted });
+    match files::exposed_parent(real) {
+        Some(files::Exposed { path, mode, wanted }) => {
+            Err(KeyFileError::Exposed { path, verb: "changed", mode, wanted })
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn shown(service: &HsId) -> Redacted {

@@ -3,16 +3,25 @@
 //! Each event has a name (`event`, in the journal `RB_EVENT`) that scripts can rely on. The same
 //! event about the same subject is not repeated within ten minutes, unless it is news by nature.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::clock;
 use super::signer::Signer;
 use crate::config::show_duration;
-use crate::engine::{Blocked, Engine, Report};
+use crate::engine::{Blocked, Engine, MeshReport, Report};
 use crate::hs::address;
-use crate::ident::HsId;
+use crate::ident::{HsId, NodeId};
 use crate::telemetry::{Redacted, Throttle, redact_onion};
-use crate::time::{Now, Slot};
+use crate::time::{Mono, Now, Slot};
+
+pub(super) mod mesh;
+
+/// The most names that are remembered as taken twice.
+const CLASHES_MAX: usize = 16;
+
+/// How long such a name is a problem after it was met last.
+const CLASH_MEMORY: Duration = Duration::from_secs(3600);
 
 /// Words reports and holds back repetitions.
 #[derive(Debug)]
@@ -20,11 +29,19 @@ pub(super) struct Reporter {
     throttle: Throttle,
     /// The last loss of tor's control port was held back, and so is the line that it is back.
     loss_held_back: bool,
+    /// Names that two nodes came in with, and when the last time.
+    clashes: BTreeMap<NodeId, Mono>,
 }
 
 impl Reporter {
     pub(super) fn new() -> Reporter {
-        Reporter { throttle: Throttle::default(), loss_held_back: false }
+        Reporter { throttle: Throttle::default(), loss_held_back: false, clashes: BTreeMap::new() }
+    }
+
+    /// The names that two nodes came in with in the last hour.
+    pub(super) fn clashes(&self, now: Mono) -> Vec<&NodeId> {
+        let recent = self.clashes.iter().filter(|(_, at)| now - **at < CLASH_MEMORY);
+        recent.map(|(name, _)| name).collect()
     }
 
     /// A port that comes and goes is said to be back only as often as it is said to be lost.
@@ -100,7 +117,34 @@ impl Reporter {
             Report::Blocked(None) => {
                 tracing::debug!(event = "publish_free", "Publishing is possible");
             }
+            Report::Mesh(report) => self.mesh(report, now),
             repeated => self.warn(repeated, now),
+        }
+    }
+
+    /// A state that changed is always said; what only goes on is held back.
+    fn mesh(&mut self, report: &MeshReport, now: Now) {
+        match report {
+            MeshReport::NameClash { name } => {
+                if self.clashes.len() < CLASHES_MAX || self.clashes.contains_key(name) {
+                    self.clashes.insert(name.clone(), now.mono);
+                }
+                self.clashes.retain(|_, at| now.mono - *at < CLASH_MEMORY);
+            }
+            MeshReport::PeerDead { peer, .. } | MeshReport::PeerRecovered { peer, .. } => {
+                self.throttle.reset("peer_suspect", peer.as_str());
+            }
+            MeshReport::ClockAgrees { peer } => self.throttle.reset("msg_skew", peer.as_str()),
+            _ => {}
+        }
+        for line in mesh::lines(report) {
+            let held_back = match line.repeats {
+                true => self.throttle.admit(line.event, &line.subject, now.mono),
+                false => Some(0),
+            };
+            if let Some(held_back) = held_back {
+                write(&line, &more(held_back));
+            }
         }
     }
 
@@ -187,6 +231,16 @@ impl Reporter {
         } else {
             tracing::warn!(event, subject, "{text}{more}");
         }
+    }
+}
+
+fn write(line: &mesh::Line, more: &str) {
+    let mesh::Line { event, subject: peer, text, .. } = line;
+    match line.level {
+        tracing::Level::ERROR => tracing::error!(event, peer, "{text}{more}"),
+        tracing::Level::WARN => tracing::warn!(event, peer, "{text}{more}"),
+        tracing::Level::INFO => tracing::info!(event, peer, "{text}{more}"),
+        _ => tracing::debug!(event, peer, "{text}{more}"),
     }
 }
 
@@ -315,5 +369,28 @@ mod tests {
         let read = |front: &str| Report::RosterChanged { front: front.parse().unwrap(), points: 3 };
         assert!(is_news_after(&refused("b"), &read("b")));
         assert!(!is_news_after(&refused("bb"), &read("b")));
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_again_and_a_name_that_clashes_are_remembered() {
+        let (mut signer, engine) = (Signer::new(Default::default()), engine());
+        let mut reporter = Reporter::new();
+        let name: NodeId = "node-b".parse().unwrap();
+        let mut say = |report: MeshReport, at_s: u64| {
+            let now = Now { mono: Mono(Duration::from_secs(at_s)), ..NOW };
+            reporter.say(&Report::Mesh(report), &mut signer, &engine, now);
+            (reporter.clashes(now.mono).len(), reporter.throttle.clone())
+        };
+        let skew = MeshReport::ClockSkew { peer: name.clone(), ahead_s: 31 };
+        let (_, mut said) = say(skew, 0);
+        assert_eq!(said.admit("msg_skew", "node-b", NOW.mono), None);
+        let (_, mut said) = say(MeshReport::ClockAgrees { peer: name.clone() }, 1);
+        assert_eq!(said.admit("msg_skew", "node-b", NOW.mono), Some(0));
+        assert_eq!(say(MeshReport::NameClash { name }, 2).0, 1);
+        assert_eq!(say(MeshReport::Partition, 3700).0, 0);
+        for n in 0..40 {
+            let name = format!("n{n}").parse().unwrap();
+            assert!(say(MeshReport::NameClash { name }, 3700).0 <= CLASHES_MAX);
+        }
     }
 }

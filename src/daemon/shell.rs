@@ -1,6 +1,10 @@
 //! The loop: waits for what happens next, tells the engine, performs its actions.
 
+mod mesh;
+
+use std::collections::VecDeque;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -10,23 +14,28 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::describe::{self, TorFacts};
+use super::hooks::{Happening, Hooks};
 use super::network;
 use super::notify::Notify;
+use super::peers::Peers;
 use super::pending::Pending;
 use super::report::Reporter;
 use super::signer::Signer;
-use super::{clock, socket};
-use crate::config::Config;
+use super::wishes::Wishes;
+use super::{api, clock, socket};
+use crate::config::{Config, HookEvent};
 use crate::control::event::{ClientStatus, HsDesc, HsDescAction, HsDescContent, HsDescReason};
 use crate::control::{Client, Event, RequestError};
 use crate::engine::{
-    Action, ConsensusView, Engine, FetchId, Fetched, Input, ReadError, Reading, Roster, Upload,
-    UploadError, UploadId,
+    Action, ConsensusView, Engine, FetchId, Fetched, Input, MeshReport, ReadError, Reading, Report,
+    Roster, Upload, UploadError, UploadId,
 };
 use crate::hs::address;
 use crate::hs::descriptor::{self, DescriptorError};
 use crate::ident::{HsId, RelayId};
+use crate::status::Status;
 use crate::time::{Slot, TimePeriod};
+use crate::transport;
 
 /// The longest sleep. Tokio's timers stand still while the machine is suspended and the engine's
 /// clock does not, so a wake after a suspend is at most this late.
@@ -42,6 +51,10 @@ enum Done {
     FetchRefused(FetchId, String),
     UploadRefused(UploadId, UploadError),
     Bootstrap(ClientStatus),
+    /// Tor's SOCKS port; `None`: it has none.
+    Socks(Option<SocketAddr>),
+    /// Tor was told about our onion services, all of it or not.
+    OnionsTold(bool),
 }
 
 /// What a task has finished, and in which connection to tor it began.
@@ -63,7 +76,18 @@ pub(super) struct Shell {
     pending: Pending,
     tor: TorFacts,
     reporter: Reporter,
+    hooks: Hooks,
     tasks: JoinSet<Answer>,
+    /// `None`: this node is alone.
+    peers: Option<Peers>,
+    peer_events: Option<mpsc::Receiver<transport::Event>>,
+    wishes: Wishes,
+    /// What the engine is told next.
+    inputs: VecDeque<Input>,
+    /// What the mesh reported in this turn.
+    news: Vec<MeshReport>,
+    /// We said goodbye, and everybody who is there knows.
+    left: bool,
 }
 
 impl Shell {
@@ -74,10 +98,19 @@ impl Shell {
         engine: Engine,
         signer: Signer,
         control: Client,
+        mesh: Option<(Peers, mpsc::Receiver<transport::Event>)>,
     ) -> Shell {
         let now = clock::now();
+        let (peers, peer_events) = mesh.unzip();
         Shell {
+            peers,
+            peer_events,
+            wishes: Wishes::default(),
+            inputs: VecDeque::new(),
+            news: Vec::new(),
+            left: false,
             reporter: Reporter::new(),
+            hooks: Hooks::new(&config),
             tor: TorFacts::new(now.mono),
             pending: Pending::default(),
             view: None,
@@ -96,7 +129,7 @@ impl Shell {
     pub(super) async fn run(
         mut self,
         mut events: mpsc::Receiver<Event>,
-        mut listener: socket::Listener,
+        mut commands: mpsc::Receiver<socket::Command>,
     ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -119,7 +152,8 @@ impl Shell {
                 },
                 Some(done) = self.tasks.join_next() => self.on_done(done?),
                 () = tokio::time::sleep(sleep) => self.tell(Input::Woken),
-                client = listener.accept() => self.serve(client),
+                Some(event) = mesh::next(&mut self.peer_events) => self.on_peer(event),
+                Some(command) = commands.recv() => self.on_command(command),
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => tracing::warn!(
@@ -127,7 +161,12 @@ impl Shell {
                     "SIGHUP: a changed configuration needs a restart; nothing was changed"
                 ),
             }
-            notify.turn(clock::now().mono, &describe::line(&self.snapshot()));
+            self.news.clear();
+            self.tell_tor_of_peers();
+            notify.turn(clock::now().mono, || describe::line(&self.snapshot()));
+            if self.left {
+                break;
+            }
         }
         notify.stopping();
         tracing::info!(event = "stopping", "Stopping; what the HSDirs hold stays valid for hours");
@@ -143,13 +182,18 @@ impl Shell {
     }
 
     fn tell(&mut self, input: Input) {
-        self.engine.handle(input, clock::now());
-        while let Some(action) = self.engine.poll_action() {
-            self.perform(action);
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            self.engine.handle(input, clock::now());
+            while let Some(action) = self.engine.poll_action() {
+                let answer = self.perform(action);
+                self.inputs.extend(answer);
+            }
         }
     }
 
-    fn perform(&mut self, action: Action) {
+    /// Some actions are answered at once.
+    fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
             Action::ReadConsensus => {
                 let read = network::read(self.control.clone(), self.addresses());
@@ -165,19 +209,18 @@ impl Shell {
             Action::Fetch { id, address, from } => self.fetch(id, address, from),
             Action::Upload(upload) => self.upload(&upload),
             Action::Report(report) => {
+                if let Some(happening) = Happening::of(&report) {
+                    self.hooks.call(&happening);
+                }
                 self.reporter.say(&report, &mut self.signer, &self.engine, clock::now());
+                if let Report::Mesh(report) = report {
+                    self.on_mesh_report(report);
+                }
             }
-            Action::Send { .. }
-            | Action::Admit(_)
-            | Action::Dismiss { .. }
-            | Action::OpenDoors(_)
-            | Action::Knock { .. }
-            | Action::Announce(_)
-            | Action::Certify(_)
-            | Action::SendSecrets { .. }
-            | Action::Persist(_)
-            | Action::Reply(..) => {}
+            Action::Reply(id, result) => self.left |= self.wishes.answer(id, result),
+            other => return self.peers.as_mut()?.perform(other, &self.signer),
         }
+        None
     }
 
     fn addresses(&self) -> Vec<HsId> {
@@ -273,6 +316,8 @@ impl Shell {
                 self.tell(Input::UploadFinished(id, Err(error)));
             }
             Some(Done::Bootstrap(status)) => self.tor.status(&status),
+            Some(Done::Socks(port)) => self.on_socks(port),
+            Some(Done::OnionsTold(all)) => self.on_onions_told(all),
         }
     }
 
@@ -281,6 +326,7 @@ impl Shell {
         match event {
             Event::Up { version } => {
                 self.reporter.tor_up(&version, self.tor.down_for(now));
+                self.hooks.call(&Happening::new(HookEvent::TorUp, format!("tor {version} is up")));
                 self.tor.up(version, now);
                 self.connection += 1;
                 self.ask(|control| async move {
@@ -288,9 +334,11 @@ impl Shell {
                     Some(Done::Bootstrap(ClientStatus::parse_bootstrap_phase(&phase)?))
                 });
                 self.tell(Input::TorConnected);
+                self.find_socks();
             }
             Event::Down { error, retry_in } => {
                 if self.tor.down(&error, now) {
+                    self.hooks.call(&Happening::new(HookEvent::TorDown, error.clone()));
                     let longest = self.config.tor.reconnect_max;
                     self.reporter.tor_down(&error, self.tor.was_up(), longest);
                 } else {
@@ -299,6 +347,7 @@ impl Shell {
                 self.connection += 1;
                 self.pending.clear();
                 self.tell(Input::TorLost);
+                self.on_tor_lost();
             }
             Event::HsDesc(event) => self.on_hs_desc(&event),
             Event::HsDescContent(content) => self.on_content(&content),
@@ -424,20 +473,21 @@ impl Shell {
         self.engine.snapshot(clock::now())
     }
 
-    fn serve(&mut self, client: socket::Client) {
+    fn on_command(&mut self, command: socket::Command) {
+        match command.request {
+            api::Request::Status {} => command.answer(&self.status()),
+            _ => self.on_wish(command),
+        }
+    }
+
+    fn status(&mut self) -> Status {
         let node = describe::Node {
-            name: self.config.node.name.as_str(),
+            config: &self.config,
             version: &self.version,
             tor: &self.tor,
+            clashes: self.reporter.clashes(clock::now().mono),
         };
-        let status = describe::status(&node, &self.snapshot(), &mut self.signer, clock::now());
-        match serde_json::to_vec(&status) {
-            Ok(document) => self.spawn(async move {
-                socket::serve(client, document).await;
-                None
-            }),
-            Err(error) => tracing::error!(event = "status_failed", "no status document: {error}"),
-        }
+        describe::status(&node, &self.snapshot(), &mut self.signer, clock::now())
     }
 }
 

@@ -54,6 +54,17 @@ impl Signer {
         Signer { services: services.collect(), signed: VecDeque::new(), newest: BTreeMap::new() }
     }
 
+    /// A key that came later.
+    pub(super) fn add(&mut self, master: MasterKey) {
+        let keys = Keys { master, periods: BTreeMap::new() };
+        self.services.entry(keys.master.id()).or_insert(keys);
+    }
+
+    /// The master keys.
+    pub(super) fn masters(&self) -> impl Iterator<Item = &MasterKey> {
+        self.services.values().map(|keys| &keys.master)
+    }
+
     /// The document for an upload, or why there is none.
     pub(super) fn document(&mut self, upload: &Upload) -> Result<Bytes, String> {
         let at = (upload.service, upload.period);

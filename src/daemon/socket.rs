@@ -1,4 +1,4 @@
-//! The local socket: whoever connects gets the status document, and nothing is read.
+//! The local socket of the commands: who is let in, and how many at once.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// How long a client may take to read the document.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+mod exchange;
+
+pub(super) use exchange::{Command, spawn};
 
 /// Group members get in, nobody else.
 const SOCKET_MODE: u32 = 0o660;
 
 /// Clients that are served at once; more wait in the kernel's queue, which costs nothing here.
-const CLIENTS_MAX: usize = 32;
+const CLIENTS_MAX: usize = 128;
 
 /// How long nobody is accepted after that failed, as it does when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -101,23 +101,11 @@ pub(super) fn listen(path: &Path) -> anyhow::Result<Listener> {
     Ok(Listener::new(listener))
 }
 
-/// Writes the document to one client and closes.
-pub(super) async fn serve(mut client: Client, document: Vec<u8>) {
-    let write = async {
-        client.stream.write_all(&document).await?;
-        client.stream.shutdown().await
-    };
-    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(event = "status_unread", "a client left: {error}"),
-        Err(_) => tracing::debug!(event = "status_unread", "a client did not read"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::OwnedFd;
 
+    use tokio::io::AsyncWriteExt as _;
     use tokio::time::timeout;
 
     use super::*;
@@ -134,9 +122,9 @@ mod tests {
             served.push(listener.accept().await);
         }
         waiting.push(UnixStream::connect(&path).await.unwrap());
-        assert!(timeout(WRITE_TIMEOUT, listener.accept()).await.is_err());
+        assert!(timeout(ACCEPT_PAUSE, listener.accept()).await.is_err());
         served.pop();
-        assert!(timeout(WRITE_TIMEOUT, listener.accept()).await.is_ok());
+        assert!(timeout(ACCEPT_PAUSE, listener.accept()).await.is_ok());
     }
 
     /// Accepting fails at once and for ever on what is no listening socket.

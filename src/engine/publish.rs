@@ -19,7 +19,6 @@
 //! At most one upload is on its way to a relay, because tor's answer names the relay but not the
 //! period. A failed upload is tried again a few times quickly, then slowly, without end.
 
-mod bucket;
 mod descriptor;
 mod readback;
 mod uploads;
@@ -29,7 +28,6 @@ mod view;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use self::bucket::Bucket;
 use self::descriptor::Descriptor;
 use self::verify::Verify;
 pub use self::view::{DescriptorView, HsDirView};
@@ -38,7 +36,7 @@ use super::merge::{Desired, Plan};
 use super::rng::Rng;
 use super::settings::Settings;
 use crate::ident::{HsId, RelayId};
-use crate::time::{Mono, Now, Slot, TimePeriod};
+use crate::time::{Bucket, Mono, Now, Slot, TimePeriod};
 
 /// With no more tokens than this, additions wait for company.
 const TOKENS_KEPT_FOR_REMOVALS: u32 = 2;

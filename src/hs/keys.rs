@@ -40,7 +40,7 @@ impl MasterKey {
     }
 
     /// The key that an RFC 8032 seed stands for.
-    fn from_seed(seed: &[u8; 32]) -> MasterKey {
+    pub fn from_seed(seed: &[u8; 32]) -> MasterKey {
         let mut bytes: Zeroizing<[u8; 64]> = Zeroizing::new(Sha512::digest(seed).into());
         let scalar = Zeroizing::new(clamp_integer(half(&bytes, 0)));
         bytes[..32].copy_from_slice(&*scalar);
@@ -48,7 +48,7 @@ impl MasterKey {
     }
 
     /// The key with this scalar and this nonce prefix; `None` when the scalar is zero.
-    fn from_expanded(bytes: Zeroizing<[u8; 64]>) -> Option<MasterKey> {
+    pub fn from_expanded(bytes: Zeroizing<[u8; 64]>) -> Option<MasterKey> {
         let scalar = Scalar::from_bytes_mod_order(half(&bytes, 0));
         if scalar == Scalar::ZERO {
             return None;
@@ -56,6 +56,11 @@ impl MasterKey {
         let secret = ExpandedSecretKey { scalar, hash_prefix: half(&bytes, 1) };
         let id = HsId(VerifyingKey::from(&secret).to_bytes());
         Some(MasterKey { bytes, secret, id })
+    }
+
+    /// The secret: 32 bytes of scalar, 32 bytes of nonce prefix.
+    pub fn expanded(&self) -> &[u8; 64] {
+        &self.bytes
     }
 
     /// The public half: what the address encodes.

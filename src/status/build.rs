@@ -21,6 +21,9 @@ impl Status {
             tor: Tor::new(TorState::Connecting),
             services: Vec::new(),
             fronts: Vec::new(),
+            nodes: Vec::new(),
+            view_hash: None,
+            refused: Vec::new(),
             checks: Vec::new(),
         }
     }

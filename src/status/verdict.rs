@@ -1,6 +1,6 @@
 //! The one word for a whole status document. It only believes what was confirmed.
 
-use super::{Descriptor, FrontState, Health, SCHEMA, Service, Status, TorState};
+use super::{Descriptor, FrontState, Health, NodeState, SCHEMA, Service, Status, TorState};
 
 /// From this age on, the last confirmation of a descriptor is late: refreshes come within 135
 /// minutes at the latest, within 120 by default.
@@ -21,6 +21,8 @@ pub enum Verdict {
     Starting,
     /// Something is amiss or not confirmed, but users are served as far as is known.
     Degraded,
+    /// No other node is in sight: what they do is not known.
+    Partitioned,
     /// Users of at least one service are probably not served, or soon will not be.
     Down,
 }
@@ -31,7 +33,7 @@ impl Verdict {
         match self {
             Verdict::Healthy => Health::Ok,
             Verdict::Starting | Verdict::Degraded => Health::Warn,
-            Verdict::Down => Health::Crit,
+            Verdict::Partitioned | Verdict::Down => Health::Crit,
         }
     }
 
@@ -41,10 +43,14 @@ impl Verdict {
             Verdict::Healthy => "HEALTHY",
             Verdict::Starting => "STARTING",
             Verdict::Degraded => "DEGRADED",
+            Verdict::Partitioned => "PARTITIONED",
             Verdict::Down => "DOWN",
         }
     }
 }
+
+/// The code of the problem that no other node is in sight although tor works.
+pub const PARTITION: &str = "PARTITION";
 
 /// What `health` of a document must be. It ignores the field itself.
 pub fn health(status: &Status) -> Health {
@@ -53,7 +59,12 @@ pub fn health(status: &Status) -> Health {
 
 /// The state of things in one word.
 pub fn verdict(status: &Status) -> Verdict {
-    let grave = status.checks.iter().any(|check| check.severity == Health::Crit);
+    let mut grave = status.checks.iter().filter(|check| check.severity == Health::Crit);
+    let partitioned = status.checks.iter().any(|check| check.code == PARTITION);
+    if partitioned && grave.clone().all(|check| check.code == PARTITION) && is_served(status) {
+        return Verdict::Partitioned;
+    }
+    let grave = grave.next().is_some();
     if !grave && is_served(status) {
         return if is_well(status) { Verdict::Healthy } else { Verdict::Degraded };
     }
@@ -92,6 +103,7 @@ fn is_well(status: &Status) -> bool {
         && status.tor.bootstrap_percent.is_none_or(|percent| percent == 100)
         && status.checks.iter().all(|check| check.severity == Health::Ok)
         && status.fronts.iter().all(|front| front.state == FrontState::Serving)
+        && status.nodes.iter().all(|node| matches!(node.state, NodeState::Alive | NodeState::Left))
         && status.services.iter().all(|s| s.publishing && s.descriptors.len() == 2)
         && descriptors().all(is_complete)
 }
@@ -104,7 +116,7 @@ fn is_complete(descriptor: &Descriptor) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Check, Front, FrontKind, SlotName, Tor};
+    use super::super::{Check, Front, FrontKind, Node, SlotName, Tor};
     use super::*;
     use crate::time::Wall;
 
@@ -144,7 +156,7 @@ mod tests {
 
     #[test]
     fn whatever_is_not_confirmed_is_not_healthy() {
-        let changes: [fn(&mut Status); 13] = [
+        let changes: [fn(&mut Status); 16] = [
             |s| s.schema = SCHEMA + 1,
             |s| s.tor.state = TorState::Down,
             |s| s.tor.state = TorState::Other,
@@ -158,6 +170,9 @@ mod tests {
             |s| s.services[0].descriptors[0].hsdirs_target = 0,
             |s| s.services[0].descriptors[0].age_s = Some(DESCRIPTOR_AGE_WARN_S),
             |s| s.checks.push(Check::new(Health::Warn, "X", "x")),
+            |s| s.nodes.push(Node::new("b", NodeState::Dead)),
+            |s| s.nodes.push(Node::new("b", NodeState::Joining)),
+            |s| s.nodes.push(Node::new("b", NodeState::Other)),
         ];
         for (n, change) in changes.into_iter().enumerate() {
             assert_eq!(after(change), Verdict::Degraded, "change {n}");
@@ -193,6 +208,23 @@ mod tests {
             s.services[0].descriptors[1].age_s = None;
         });
         assert_eq!(verdict, Verdict::Down);
+    }
+
+    #[test]
+    fn a_node_that_said_goodbye_is_not_missed() {
+        assert_eq!(after(|s| s.nodes.push(Node::new("b", NodeState::Left))), Verdict::Healthy);
+    }
+
+    #[test]
+    fn a_partition_is_grave_but_users_of_this_side_are_served() {
+        let partition = |s: &mut Status| s.checks.push(Check::new(Health::Crit, PARTITION, "x"));
+        assert_eq!(after(partition), Verdict::Partitioned);
+        assert_eq!(Verdict::Partitioned.health(), Health::Crit);
+        let without_front = |s: &mut Status| {
+            partition(s);
+            s.fronts.clear();
+        };
+        assert_eq!(after(without_front), Verdict::Down);
     }
 
     #[test]

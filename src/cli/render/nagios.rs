@@ -15,10 +15,12 @@ pub(in crate::cli) fn nagios(status: &Status) -> (String, u8) {
     };
     let sums = Sums::of(status);
     let name = status.cluster.as_deref().unwrap_or(&status.node);
+    let (there, all, what, label) = match sums.nodes {
+        0 => (sums.fronts_serving, sums.fronts, "fronts serving", "fronts_serving"),
+        nodes => (sums.nodes_up, nodes, "nodes up", "nodes_up"),
+    };
     let mut summary = format!(
-        "RUSTBALANCE {word} - {name}: {}/{} fronts serving, {}, descriptor {}",
-        sums.fronts_serving,
-        sums.fronts,
+        "RUSTBALANCE {word} - {name}: {there}/{all} {what}, {}, descriptor {}",
         publisher(status),
         sums.oldest_s.map_or("not confirmed".to_owned(), age),
     );
@@ -26,10 +28,8 @@ pub(in crate::cli) fn nagios(status: &Status) -> (String, u8) {
         summary.push_str(&format!(", {} {}", check.code, check.subject.as_deref().unwrap_or("")));
     }
     let figures = format!(
-        "fronts_serving={};{}:;1: descriptor_age={};{DESCRIPTOR_AGE_WARN_S};{DESCRIPTOR_AGE_CRIT_S} \
+        "{label}={there};{all}:;1: descriptor_age={};{DESCRIPTOR_AGE_WARN_S};{DESCRIPTOR_AGE_CRIT_S} \
          hsdirs={};{}:;1: intro_points={}",
-        sums.fronts_serving,
-        sums.fronts,
         sums.oldest_s.map_or("U".to_owned(), |s| format!("{s}s")),
         sums.hsdirs_confirmed,
         count(sums.hsdirs_target).replace('?', "1"),

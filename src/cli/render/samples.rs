@@ -1,8 +1,8 @@
 //! Documents of a node with two backends in several states, for tests.
 
 use crate::status::{
-    Check, Descriptor, Front, FrontKind, FrontState, Health, HsDir, HsDirState, Service, SlotName,
-    Status, Tor, TorState,
+    Check, Descriptor, Front, FrontKind, FrontState, Health, HsDir, HsDirState, Node, NodeState,
+    PARTITION, PathName, Role, Service, SlotName, Status, Tor, TorState,
 };
 use crate::time::Wall;
 
@@ -141,5 +141,97 @@ pub(super) fn nothing_confirmed() -> Status {
         "PUBLISH_FAILED",
         "no HSDir took the descriptor: visitors cannot find the service.",
     )];
+    status.conclude()
+}
+
+fn node(name: &str, seen_s: u64, rtt_s: f64) -> Node {
+    Node {
+        role: None,
+        dead_at: Some(3),
+        seen_s: Some(seen_s),
+        path: Some(PathName::Wg),
+        rtt_s: Some(rtt_s),
+        intro_established: Some(3),
+        intro_wanted: Some(3),
+        intro_in_descriptor: Some(2),
+        tor: Some(true),
+        app: Some(true),
+        clock_offset_s: Some(0),
+        version: Some("1.0.0".to_owned()),
+        ..Node::new(name, NodeState::Alive)
+    }
+}
+
+fn dead(name: &str, seen_s: u64) -> Node {
+    Node {
+        seen_s: Some(seen_s),
+        dead_at: Some(3),
+        missed: 67,
+        intro_in_descriptor: Some(0),
+        version: Some("1.0.0".to_owned()),
+        ..Node::new(name, NodeState::Dead)
+    }
+}
+
+/// Three nodes and a backend, all well.
+pub(super) fn cluster() -> Status {
+    let mut status = healthy();
+    status.cluster = Some("newsroom".to_owned());
+    let own = Node {
+        role: Some(Role::Publisher),
+        seen_s: None,
+        path: None,
+        rtt_s: None,
+        app: None,
+        clock_offset_s: None,
+        ..node("node-a", 0, 0.0)
+    };
+    let front = Node { role: Some(Role::Front), ..node("node-c", 6, 0.038) };
+    status.nodes = vec![own, node("node-b", 2, 0.0144), front];
+    status.fronts.truncate(2);
+    status.conclude()
+}
+
+/// One node is dead, one suspect and reached over Tor.
+pub(super) fn cluster_in_trouble() -> Status {
+    let mut status = cluster();
+    let by_tor = Node {
+        state: NodeState::Suspect,
+        missed: 2,
+        path: Some(PathName::Tor),
+        rtt_s: Some(1.94),
+        clock_offset_s: Some(-31),
+        ..node("node-b", 5, 0.0)
+    };
+    status.nodes = vec![status.nodes[0].clone(), by_tor, dead("node-c", 134)];
+    status.nodes.push(Node::new("node-d", NodeState::Left));
+    status.checks = vec![
+        Check::new(
+            Health::Warn,
+            "PEER_DEAD",
+            "node-c: silent for 2m14s on WireGuard and on Tor. Its intro points are not in the \
+             descriptor. Visitors are served by the other nodes.",
+        )
+        .about("node-c")
+        .hint("on node-c: systemctl status rustbalance tor@rustbalance")
+        .hint("never coming back: rustbalance remove node-c"),
+    ];
+    status.conclude()
+}
+
+/// No other node is in sight.
+pub(super) fn partitioned() -> Status {
+    let mut status = cluster();
+    status.nodes = vec![status.nodes[0].clone(), dead("node-b", 182), dead("node-c", 185)];
+    status.checks = vec![
+        Check::new(
+            Health::Crit,
+            PARTITION,
+            "no peer in sight but Tor works here (bootstrap 100 %), so the others are probably \
+             alive.",
+        )
+        .since(182)
+        .hint("from another network: ask node-b and node-c for their status"),
+    ];
     status.conclude()
 }

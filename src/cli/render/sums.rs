@@ -1,11 +1,15 @@
-//! The figures of the verdict line, over all services and fronts.
+//! The figures of the verdict line, over all services, fronts and nodes.
 
-use crate::status::{FrontState, Status};
+use crate::status::{FrontState, NodeState, Status};
 
 /// Sums over a document.
 pub(super) struct Sums {
     pub(super) fronts: usize,
     pub(super) fronts_serving: usize,
+    /// Nodes that did not say goodbye; 0 without a cluster.
+    pub(super) nodes: usize,
+    /// Those that are heard.
+    pub(super) nodes_up: usize,
     pub(super) descriptors: usize,
     pub(super) hsdirs_confirmed: u32,
     /// 0 while it is not known.
@@ -31,6 +35,8 @@ impl Sums {
         Sums {
             fronts: status.fronts.len(),
             fronts_serving: serving.count(),
+            nodes: status.nodes.iter().filter(|node| node.state != NodeState::Left).count(),
+            nodes_up: status.nodes.iter().filter(|node| node.state == NodeState::Alive).count(),
             descriptors: descriptors().count(),
             hsdirs_confirmed: total(descriptors().map(|d| d.hsdirs_confirmed)),
             hsdirs_target: total(descriptors().map(|d| d.hsdirs_target)),

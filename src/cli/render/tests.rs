@@ -145,6 +145,77 @@ fn two_services_are_told_apart() {
 }
 
 #[test]
+fn a_cluster_in_which_all_is_well() {
+    insta::assert_snapshot!(shown(&samples::cluster()), @r#"
+    ● newsroom  HEALTHY   3 of 3 nodes up · publishing · descriptor 4m old, confirmed on 16/16 HSDirs
+      onion     newsroomx4k2…q7ad.onion      intro points 6 of max 20      as seen by node-a, 14:05:03 UTC
+
+      NODE      ROLE       STATE    SEEN  PATH  RTT   INTRO  IN DESC  TOR  APP  CLOCK  VERSION
+    * node-a    publisher  alive    -     -     -     3/3    2        ok   ?    -      1.0.0
+      node-b    ?          alive    2s    wg    14ms  3/3    2        ok   ok   +0s    1.0.0
+      node-c    front      alive    6s    wg    38ms  3/3    2        ok   ok   +0s    1.0.0
+      old-web1  backend    serving  41s   -     -     -/3    2        -    -    -      -
+
+      first     8/8 HSDirs, confirmed 4m ago, next refresh in 54m · clients fetch this one
+      second    8/8 HSDirs, confirmed 4m ago, next refresh in 1h12m
+    "#);
+}
+
+#[test]
+fn a_cluster_with_a_dead_a_suspect_and_a_departed_node() {
+    insta::assert_snapshot!(shown(&samples::cluster_in_trouble()), @r#"
+    ▲ newsroom  DEGRADED   1 of 3 nodes up · publishing · descriptor 4m old, confirmed on 16/16 HSDirs
+      onion     newsroomx4k2…q7ad.onion      intro points 6 of max 20      as seen by node-a, 14:05:03 UTC
+
+      NODE      ROLE       STATE        SEEN   PATH  RTT   INTRO  IN DESC  TOR  APP  CLOCK  VERSION
+    * node-a    publisher  alive        -      -     -     3/3    2        ok   ?    -      1.0.0
+      node-b    ?          suspect 2/3  5s     tor   1.9s  3/3    2        ok   ok   -31s   1.0.0
+      node-c    -          DEAD         2m14s  none  -     ?      0        ?    ?    ?      1.0.0
+      node-d    -          left         ?      -     -     ?      ?        ?    ?    ?      ?
+      old-web1  backend    serving      41s    -     -     -/3    2        -    -    -      -
+
+      first     8/8 HSDirs, confirmed 4m ago, next refresh in 54m · clients fetch this one
+      second    8/8 HSDirs, confirmed 4m ago, next refresh in 1h12m
+
+    1 problem:
+      WARN  PEER_DEAD  node-c: silent for 2m14s on WireGuard and on Tor. Its intro points are not in the
+                       descriptor. Visitors are served by the other nodes.
+            → on node-c: systemctl status rustbalance tor@rustbalance
+            → never coming back: rustbalance remove node-c
+    "#);
+}
+
+#[test]
+fn one_side_of_a_partition() {
+    insta::assert_snapshot!(shown(&samples::partitioned()), @r#"
+    ✖ newsroom  PARTITIONED   1 of 3 nodes in sight · publishing · descriptor 4m old, confirmed on 16/16 HSDirs
+      onion     newsroomx4k2…q7ad.onion      intro points 6 of max 20      as seen by node-a, 14:05:03 UTC
+      !! This is one side's view. What the others do is not known here.
+
+      NODE      ROLE       STATE    SEEN  PATH  RTT  INTRO  IN DESC  TOR  APP  CLOCK  VERSION
+    * node-a    publisher  alive    -     -     -    3/3    2        ok   ?    -      1.0.0
+      node-b    -          DEAD     3m    none  -    ?      0        ?    ?    ?      1.0.0
+      node-c    -          DEAD     3m    none  -    ?      0        ?    ?    ?      1.0.0
+      old-web1  backend    serving  41s   -     -    -/3    2        -    -    -      -
+
+      first     8/8 HSDirs, confirmed 4m ago, next refresh in 54m · clients fetch this one
+      second    8/8 HSDirs, confirmed 4m ago, next refresh in 1h12m
+
+    1 problem:
+      CRIT  PARTITION  no peer in sight but Tor works here (bootstrap 100 %), so the others are probably alive.
+                       (for 3m)
+            → from another network: ask node-b and node-c for their status
+    "#);
+}
+
+#[test]
+fn monitoring_is_told_of_nodes_where_there_is_a_cluster() {
+    let (line, code) = nagios(&samples::cluster_in_trouble());
+    assert_eq!(code, 1);
+    insta::assert_snapshot!(line, @"RUSTBALANCE WARNING - newsroom: 1/3 nodes up, publishing, descriptor 4m, PEER_DEAD node-c | nodes_up=1;3:;1: descriptor_age=253s;8400;9600 hsdirs=16;16:;1: intro_points=6");
+}
+
+#[test]
 fn a_problem_names_its_subject_once() {
     let mut document = samples::backend_gone();
     let with_prefix = shown(&document);
@@ -188,6 +259,9 @@ fn no_line_is_wider_than_110_columns() {
         samples::backend_gone(),
         samples::partial(),
         samples::nothing_confirmed(),
+        samples::cluster(),
+        samples::cluster_in_trouble(),
+        samples::partitioned(),
     ] {
         for line in shown(&document).lines() {
             assert!(line.chars().count() <= 110, "{line}");
@@ -204,7 +278,10 @@ fn what_the_document_says_cannot_command_the_terminal() {
     document.checks[0].code = "\x1b".to_owned();
     document.fronts[1].name = "\u{9b}31m".to_owned();
     document.services[0].onion = "\x1b[31m".to_owned();
-    let screen = shown(&document);
+    let mut cluster = samples::cluster();
+    cluster.nodes[1].version = Some("\x1b[2J".to_owned());
+    cluster.nodes[1].name = "\x07".to_owned();
+    let screen = shown(&document) + &shown(&cluster);
     assert!(screen.chars().all(|c| c == '\n' || !c.is_control()), "{screen:?}");
 }
 

@@ -7,7 +7,6 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::backoff::Backoff;
 use super::session::{Heard, Session, SessionError};
 use super::{Request, RequestError, Settings};
 use crate::control::codec::{Frame, Message};
@@ -15,6 +14,7 @@ use crate::control::command::Command;
 use crate::control::endpoint::Dial;
 use crate::control::event::Event;
 use crate::control::words;
+use crate::time::Backoff;
 
 /// All that the task owns beside the session.
 pub(super) struct Task<D> {

@@ -9,16 +9,18 @@ const NOBODY: u32 = 65_534;
 struct Fixture {
     dir: tempfile::TempDir,
     service: Service,
+    path: PathBuf,
     key: MasterKey,
 }
 
 fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let key = MasterKey::generate(&mut rand::rng());
-    let key_file = dir.path().join("master.key");
-    std::fs::write(&key_file, &*key.to_tor_file()).unwrap();
-    chmod(&key_file, 0o600);
-    Fixture { service: Service { onion: key.id(), key_file }, key, dir }
+    let path = dir.path().join("master.key");
+    std::fs::write(&path, &*key.to_tor_file()).unwrap();
+    chmod(&path, 0o600);
+    let service = Service { onion: key.id(), key_file: Some(path.clone()) };
+    Fixture { service, path, key, dir }
 }
 
 fn chmod(path: &Path, mode: u32) {
@@ -43,7 +45,7 @@ fn a_good_key_is_read() {
 #[test]
 fn a_key_that_others_can_read_is_refused_with_the_remedy() {
     let fixture = fixture();
-    chmod(&fixture.service.key_file, 0o640);
+    chmod(&fixture.path, 0o640);
     let text = refusal(&fixture.service);
     assert!(text.contains("mode 0640") && text.contains("chmod 0600"), "{text}");
 }
@@ -71,8 +73,8 @@ fn the_directories_of_the_real_file_count_not_those_of_a_link_to_it() {
     let fixture = fixture();
     let links = tempfile::tempdir().unwrap();
     let link = links.path().join("link.key");
-    symlink(&fixture.service.key_file, &link).unwrap();
-    let service = Service { key_file: link, ..fixture.service.clone() };
+    symlink(&fixture.path, &link).unwrap();
+    let service = Service { key_file: Some(link), ..fixture.service.clone() };
     assert!(load(std::slice::from_ref(&service)).is_ok());
     chmod(fixture.dir.path(), 0o777);
     let text = refusal(&service);
@@ -86,7 +88,7 @@ fn another_users_file_is_refused() {
     if !is_root() {
         return;
     }
-    chown(&fixture.service.key_file, Some(NOBODY), None).unwrap();
+    chown(&fixture.path, Some(NOBODY), None).unwrap();
     let text = refusal(&fixture.service);
     assert!(text.contains("uid 65534") && text.contains("chown 0"), "{text}");
 }
@@ -94,12 +96,12 @@ fn another_users_file_is_refused() {
 #[test]
 fn a_pipe_without_writer_and_an_endless_device_are_refused_at_once() {
     let fixture = fixture();
-    let path = &fixture.service.key_file;
+    let path = &fixture.path;
     std::fs::remove_file(path).unwrap();
     let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap();
     assert!(made.success());
     assert!(refusal(&fixture.service).contains("no regular file"));
-    let endless = Service { key_file: "/dev/zero".into(), ..fixture.service };
+    let endless = Service { key_file: Some("/dev/zero".into()), ..fixture.service };
     assert!(refusal(&endless).contains("no regular file"));
 }
 
@@ -118,11 +120,18 @@ fn another_services_key_is_named_by_both_ends_of_its_address() {
 #[test]
 fn missing_truncated_and_huge_files_are_told_apart() {
     let fixture = fixture();
-    let path = &fixture.service.key_file;
+    let path = &fixture.path;
     std::fs::write(path, &fixture.key.to_tor_file()[..95]).unwrap();
     assert!(refusal(&fixture.service).contains("not a usable key"));
     std::fs::write(path, vec![0; 20_000]).unwrap();
     assert!(refusal(&fixture.service).contains("20000 bytes"));
     std::fs::remove_file(path).unwrap();
     assert!(refusal(&fixture.service).contains("cannot read the key"));
+}
+
+#[test]
+fn a_service_without_key_file_has_no_key() {
+    let fixture = fixture();
+    let service = Service { key_file: None, ..fixture.service };
+    assert!(load(&[service]).unwrap().is_empty());
 }

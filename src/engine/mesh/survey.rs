@@ -21,6 +21,7 @@ impl Mesh {
             view: digest,
             partitioned: self.watch.partitioned(now.mono),
             expected: self.expected(),
+            endpoint: self.settings.announcement.endpoint,
             peers: peers.collect(),
             refused: self.refusals.counted(),
             tokens: self.door.tokens().cloned().collect(),
@@ -65,6 +66,8 @@ impl Mesh {
         let mut view = PeerView {
             name: name.clone(),
             key: certificate.key,
+            endpoint: said.and_then(|said| said.endpoint),
+            onion: said.and_then(|said| said.onion),
             state: PeerState::Joining,
             missed: 0,
             last_heard: None,

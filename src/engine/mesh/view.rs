@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::ident::{Incarnation, NodeId, PeerKey};
-use crate::message::{JoinRefusal, Path, Refusal, Token};
+use crate::ident::{HsId, Incarnation, NodeId, PeerKey};
+use crate::message::{Endpoint, JoinRefusal, Path, Refusal, Token};
 
 /// What a member is to this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,8 @@ pub struct MeshView {
     pub partitioned: Option<Duration>,
     /// How many nodes there should be, ourselves included.
     pub expected: usize,
+    /// Where we say our WireGuard socket is.
+    pub endpoint: Option<Endpoint>,
     /// Everybody but ourselves, by name. Those that were removed are not here.
     pub peers: Vec<PeerView>,
     /// What was refused: whose (`None`: a stranger), how it came, why, how often.
@@ -61,6 +63,10 @@ pub struct PeerView {
     pub name: NodeId,
     /// Its sessions' key.
     pub key: PeerKey,
+    /// Where it says its WireGuard socket is.
+    pub endpoint: Option<Endpoint>,
+    /// Its coordination onion service.
+    pub onion: Option<HsId>,
     /// What it is to us.
     pub state: PeerState,
     /// Missed in a row.

@@ -15,7 +15,7 @@ use crate::site::Site;
 /// Makes the identity, the signing key and the certificate, and returns the authority's line for
 /// everybody's torrc.
 pub(crate) fn make_keys(site: &Site, name: &str, or_port: u16, dir_port: u16) -> Result<String> {
-    let directory = site.directory.join(name);
+    let directory = site.directory().join(name);
     make_certificate(site, &directory)
         .with_context(|| format!("{name}: no authority certificate"))?;
     let certificate = directory.join("keys/authority_certificate");
@@ -111,7 +111,7 @@ fn relay_fingerprint(site: &Site, name: &str, or_port: u16) -> Result<String> {
         .args(["--TestingTorNetwork", "1", "--DirAuthority", NOBODY])
         .args(["--Address", "127.0.0.1", "--Nickname", name])
         .args(["--ORPort", &format!("127.0.0.1:{or_port}"), "--DataDirectory"])
-        .arg(site.directory.join(name))
+        .arg(site.directory().join(name))
         .stdin(Stdio::null())
         .process_group(site.group())
         .output()

@@ -28,6 +28,8 @@
 //! | [`backend`] | that web server |
 //! | [`client`] | a tor client that fetches pages and says which front answered |
 //! | [`node`] | the program under test, as an operator sees it |
+//! | [`ground`] | a directory and a process group that dies with us |
+//! | [`udp_relay`] | datagrams between two nodes, which it can lose |
 //! | [`watcher`] | a page fetched once a second for as long as it takes |
 //! | [`control`] | a small blocking control-port client, for observing |
 //! | `site`, `guardian`, `ports`, `binaries`, `authority`, `torrc`, `socks`, `clock` | below |
@@ -46,6 +48,7 @@ pub mod client;
 mod clock;
 pub mod control;
 pub mod front;
+pub mod ground;
 mod guardian;
 pub mod network;
 pub mod node;
@@ -55,13 +58,16 @@ pub mod process;
 mod site;
 mod socks;
 mod torrc;
+pub mod udp_relay;
 pub mod watcher;
 
 pub use client::{Client, FetchError, FetchErrorKind, Response};
 pub use control::Control;
 pub use front::Front;
+pub use ground::Ground;
 pub use network::{Network, Relay};
 pub use node::Node;
 pub use options::{FrontOptions, Options};
 pub use process::TorProcess;
+pub use udp_relay::UdpRelay;
 pub use watcher::{Sample, Samples, Watcher};

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::client::{Client, FetchError, Response};
 use crate::clock;
 use crate::front::Front;
+use crate::ground::Ground;
 use crate::options::{FrontOptions, Options};
 use crate::process::TorProcess;
 use crate::site::Site;
@@ -86,7 +87,7 @@ impl Network {
 
     /// The directory with everybody's files.
     pub fn directory(&self) -> &std::path::Path {
-        &self.site.directory
+        self.site.directory()
     }
 
     /// What it was started with.
@@ -222,7 +223,7 @@ impl Network {
 
     /// Puts a process that is about to be started into the network's group: it dies with it.
     pub fn adopt<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        std::os::unix::process::CommandExt::process_group(command, self.site.group())
+        self.site.ground.adopt(command)
     }
 
     /// The shared random values that the first authority has in its consensus.
@@ -285,9 +286,15 @@ impl Network {
     }
 }
 
+impl AsRef<Ground> for Network {
+    fn as_ref(&self) -> &Ground {
+        &self.site.ground
+    }
+}
+
 impl Drop for Network {
     /// Kills everything in the group at once, fronts included; the members then only wait.
     fn drop(&mut self) {
-        self.site.kill_all();
+        self.site.ground.kill_all();
     }
 }

@@ -3,7 +3,7 @@
 //! It knows the program only as an operator does: a configuration file, a log, a local socket.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,10 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::clock;
-use crate::network::Network;
+use crate::ground::Ground;
 
 const POLL: Duration = Duration::from_millis(50);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running node and its files. Killed on drop.
@@ -31,12 +32,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// Makes the directory of a node that is not started yet, inside the network's own.
+    /// Makes the directory of a node that is not started yet, inside the ground's own.
     ///
     /// # Errors
     /// Fails when the directory cannot be made.
-    pub fn new(network: &Network, name: &str, binary: &Path) -> Result<Node> {
-        let directory = network.directory().join(format!("node-{name}"));
+    pub fn new(ground: &impl AsRef<Ground>, name: &str, binary: &Path) -> Result<Node> {
+        let directory = ground.as_ref().directory().join(format!("node-{name}"));
         fs::DirBuilder::new()
             .mode(0o700)
             .recursive(true)
@@ -90,14 +91,15 @@ impl Node {
     ///
     /// # Errors
     /// Fails when the program cannot be started.
-    pub fn start(&self, network: &Network) -> Result<()> {
+    pub fn start(&self, ground: &impl AsRef<Ground>) -> Result<()> {
         self.kill();
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = Command::new(&self.binary);
         command.arg("--config").arg(self.config_path()).arg("run");
         command.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET").env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = network
+        let child = ground
+            .as_ref()
             .adopt(&mut command)
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
@@ -148,11 +150,20 @@ impl Node {
     /// # Errors
     /// Fails when nobody answers, or not with JSON.
     pub fn status(&self) -> Result<Value> {
+        self.ask(&serde_json::json!({"request": "status"}))
+    }
+
+    /// Asks it something over the local socket, and gives its answer, a refusal too.
+    ///
+    /// # Errors
+    /// Fails when nobody answers within a minute, or not with JSON.
+    pub fn ask(&self, request: &Value) -> Result<Value> {
         let mut stream = UnixStream::connect(self.socket_path()).context("no local socket")?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
+        stream.write_all(format!("{request}\n").as_bytes())?;
         let mut document = Vec::new();
         stream.read_to_end(&mut document)?;
-        serde_json::from_slice(&document).context("the status is not JSON")
+        serde_json::from_slice(&document).context("the answer is not JSON")
     }
 
     /// Waits until the status document satisfies `wanted`.

@@ -41,7 +41,7 @@ impl TorProcess {
         if !(1..=40).contains(&name.len()) || !name.bytes().all(allowed) {
             bail!("{name:?} is no name for a tor: 1 to 40 letters, digits and `-` are");
         }
-        let directory = site.directory.join(name);
+        let directory = site.directory().join(name);
         fs::DirBuilder::new()
             .mode(0o700)
             .recursive(true)

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::fake::{Stage, absent, settings};
 use crate::control::client::RequestError;
+use crate::control::command::{OnionService, Secret};
 use crate::control::event::{ClientStatus, Event};
 use crate::ident::RelayId;
 
@@ -61,6 +62,48 @@ async fn every_command_reaches_tor_and_a_refusal_leaves_the_connection_up() {
     };
     tokio::join!(script, requests);
     assert_eq!(stage.event().await, Event::Status(ClientStatus::EnoughDirInfo));
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_are_added_visited_and_removed() {
+    let (stage, mut tor) = Stage::up().await;
+    let client = stage.client.clone();
+    let script = async {
+        assert!(tor.hear().await.starts_with("ADD_ONION ED25519-V3:"));
+        tor.say(&format!("250-ServiceID={ADDRESS}\r\n250-ClientAuthV3=X\r\n250 OK\r\n")).await;
+        assert!(tor.hear().await.starts_with("ADD_ONION ED25519-V3:"));
+        tor.say("550 Onion address collision\r\n").await;
+        assert!(tor.hear().await.starts_with("ADD_ONION ED25519-V3:"));
+        tor.say("250 OK\r\n").await;
+        assert!(tor.hear().await.starts_with("ONION_CLIENT_AUTH_ADD"));
+        tor.say("251 Client for onion existed and replaced\r\n").await;
+        tor.expect(&format!("ONION_CLIENT_AUTH_REMOVE {ADDRESS}")).await;
+        tor.say("251 No credentials\r\n").await;
+        tor.expect(&format!("DEL_ONION {ADDRESS}")).await;
+        tor.say("250 OK\r\n").await;
+        tor.expect("GETINFO net/listeners/socks").await;
+        let listeners = r#""127.0.0.1:9050" "unix:/run/tor/socks" "[::1]:9150""#;
+        tor.say(&format!("250-net/listeners/socks={listeners}\r\n250 OK\r\n")).await;
+    };
+    let requests = async {
+        let service = OnionService {
+            key: Secret::new([1; 64]),
+            port: 51_820,
+            target: "127.0.0.1:4000".parse().unwrap(),
+            clients: vec![[2; 32]],
+        };
+        assert_eq!(client.add_onion(service.clone()).await.unwrap(), ADDRESS);
+        let error = client.add_onion(service.clone()).await.unwrap_err();
+        assert!(matches!(error, RequestError::Refused { status: 550, .. }), "{error:?}");
+        let error = client.add_onion(service).await.unwrap_err();
+        assert!(matches!(error, RequestError::Unreadable { .. }), "{error:?}");
+        client.onion_client_auth_add(ADDRESS, Secret::new([3; 32])).await.unwrap();
+        client.onion_client_auth_remove(ADDRESS).await.unwrap();
+        client.del_onion(ADDRESS).await.unwrap();
+        let ports = client.socks_listeners().await.unwrap();
+        assert_eq!(ports, ["127.0.0.1:9050".parse().unwrap(), "[::1]:9150".parse().unwrap()]);
+    };
+    tokio::join!(script, requests);
 }
 
 #[tokio::test(start_paused = true)]

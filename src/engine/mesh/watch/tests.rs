@@ -188,6 +188,8 @@ fn view_of(bench: &Bench, name: &str) -> PeerView {
     let mut view = PeerView {
         name: id(name),
         key: PeerKey([0; 32]),
+        endpoint: None,
+        onion: None,
         state: PeerState::Joining,
         missed: 0,
         last_heard: None,

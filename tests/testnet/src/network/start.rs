@@ -62,7 +62,7 @@ fn start_once(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Network> {
     let mut site = Site::new(binaries.clone(), options.voting_interval_s)?;
-    progress(&format!("tor {}; files in {}", binaries.version, site.directory.display()));
+    progress(&format!("tor {}; files in {}", binaries.version, site.directory().display()));
     let plan = Plan::new(options)?;
     site.authorities = plan.make_authority_keys(&site, progress)?;
     let site = Arc::new(site);

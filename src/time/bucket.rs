@@ -1,11 +1,12 @@
-//! How many rounds of uploads may follow each other: a bucket of tokens that fills again.
+//! How many times something may happen: a bucket of tokens that fills again.
 
 use std::time::Duration;
 
-use crate::time::Mono;
+use super::Mono;
 
+/// So many at once, and one more for each refill time.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     size: u32,
     refill: Duration,
     tokens: u32,
@@ -14,7 +15,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(size: u32, refill: Duration) -> Bucket {
+    /// A full one of `size` tokens.
+    pub fn new(size: u32, refill: Duration) -> Bucket {
         Bucket { size, refill, tokens: size, filled_at: Mono::default() }
     }
 
@@ -26,13 +28,13 @@ impl Bucket {
     }
 
     /// Tokens at hand.
-    pub(super) fn tokens(&mut self, now: Mono) -> u32 {
+    pub fn tokens(&mut self, now: Mono) -> u32 {
         self.fill(now);
         self.tokens
     }
 
     /// Takes one; false when there is none.
-    pub(super) fn take(&mut self, now: Mono) -> bool {
+    pub fn take(&mut self, now: Mono) -> bool {
         self.fill(now);
         if self.tokens == self.size {
             self.filled_at = now;
@@ -43,26 +45,29 @@ impl Bucket {
     }
 
     /// When the next token comes back.
-    pub(super) fn next_token(&self) -> Option<Mono> {
+    pub fn next_token(&self) -> Option<Mono> {
         (self.tokens < self.size).then_some(self.filled_at + self.refill)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::at;
     use super::*;
+
+    fn at(seconds: f64) -> Mono {
+        Mono(Duration::from_secs_f64(seconds))
+    }
 
     #[test]
     fn a_burst_is_followed_by_the_refill_rhythm() {
         let mut bucket = Bucket::new(4, Duration::from_secs(60));
-        let taken = (0..6).filter(|_| bucket.take(at(10.0).mono)).count();
+        let taken = (0..6).filter(|_| bucket.take(at(10.0))).count();
         assert_eq!(taken, 4);
-        assert_eq!(bucket.next_token(), Some(at(70.0).mono));
-        assert!(!bucket.take(at(69.9).mono));
-        assert!(bucket.take(at(70.0).mono));
-        assert!(!bucket.take(at(70.1).mono));
-        assert_eq!(bucket.tokens(at(1000.0).mono), 4);
+        assert_eq!(bucket.next_token(), Some(at(70.0)));
+        assert!(!bucket.take(at(69.9)));
+        assert!(bucket.take(at(70.0)));
+        assert!(!bucket.take(at(70.1)));
+        assert_eq!(bucket.tokens(at(1000.0)), 4);
         assert_eq!(bucket.next_token(), None);
     }
 }

@@ -4,26 +4,27 @@ use std::time::Duration;
 
 /// Pauses that double up to a limit, each shortened by chance so that clients spread.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub struct Backoff {
     min: Duration,
     max: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(min: Duration, max: Duration) -> Backoff {
+    /// From `min` on, never more than `max`.
+    pub fn new(min: Duration, max: Duration) -> Backoff {
         Backoff { min, max, next: min.min(max) }
     }
 
     /// The pause after one more failure. `chance` in 0..=1 takes away up to half of it.
-    pub(super) fn pause(&mut self, chance: f64) -> Duration {
+    pub fn pause(&mut self, chance: f64) -> Duration {
         let pause = self.next.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0);
         self.next = self.next.saturating_mul(2).min(self.max);
         pause
     }
 
     /// Tells how long the connection stood: long enough, and the next failure counts as the first.
-    pub(super) fn stood(&mut self, duration: Duration) {
+    pub fn stood(&mut self, duration: Duration) {
         if duration >= self.max {
             self.next = self.min.min(self.max);
         }
