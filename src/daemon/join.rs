@@ -78,7 +78,7 @@ pub enum JoinError {
     Identity(#[from] IdentityError),
     /// The system refused what is needed.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(Box<StartError>),
     /// Somebody ended the program.
     #[error("interrupted")]
     Interrupted,
@@ -132,6 +132,12 @@ fn tell(news: &MeshReport, progress: &mut dyn FnMut(&Progress)) {
             progress(&Progress::Members(*peers));
         }
         _ => {}
+    }
+}
+
+impl From<StartError> for JoinError {
+    fn from(error: StartError) -> JoinError {
+        JoinError::Start(Box::new(error))
     }
 }
 

@@ -132,7 +132,7 @@ impl Shell {
         mut events: mpsc::Receiver<Event>,
         told: &mut dyn FnMut(&MeshReport),
     ) -> Result<Joined, JoinError> {
-        let broken = |error: std::io::Error| JoinError::Start(StartError::Runtime(error.into()));
+        let broken = |error: std::io::Error| JoinError::from(StartError::Runtime(error.into()));
         let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
         let mut welcome = None;
