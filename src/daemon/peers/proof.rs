@@ -75,7 +75,7 @@ impl Proof {
 
     /// Keeps the entries that can be judged here; a forged one condemns the frame.
     fn members(&self, members: &mut Vec<Member>) -> Result<(), Dropped> {
-        let mut forged = None;
+        let (before, mut forged) = (members.len(), None);
         members.retain(|member| {
             let believed = self.believed(|authority| authority.verify_member(member));
             if let Err(Some(refusal)) = believed {
@@ -83,7 +83,11 @@ impl Proof {
             }
             believed.is_ok()
         });
-        forged.map_or(Ok(()), |refusal| Err(Some(refusal)))
+        match forged {
+            Some(refusal) => Err(Some(refusal)),
+            None if members.is_empty() && before > 0 => Err(None),
+            None => Ok(()),
+        }
     }
 
     fn believed(
