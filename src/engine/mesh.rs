@@ -87,7 +87,10 @@ pub(super) struct Mesh {
     wanting: Wanting,
     wishes: Wishes,
     refusals: Refusals,
+    /// Heartbeats of members beyond each one's share.
     load: Load,
+    /// Frames of strangers.
+    strangers: Load,
     told: Told,
     rng: Rng,
     own: OwnState,
@@ -167,6 +170,7 @@ impl Mesh {
             wishes: Wishes::default(),
             refusals: Refusals::default(),
             load: Load::default(),
+            strangers: Load::default(),
             told: Told::default(),
             rng: Rng::new(settings.seed ^ 0x6d65_7368),
             own: OwnState::default(),

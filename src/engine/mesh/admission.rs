@@ -6,7 +6,7 @@ use super::super::action::{Action, MeshReport};
 use super::Mesh;
 use super::door::Admission;
 use super::joining::{Move, Ways};
-use super::refusals::{Load, Rarely};
+use super::refusals::Rarely;
 use super::table::Merged;
 use crate::ident::{NodeId, PeerKey, TokenId};
 use crate::message::{
@@ -20,6 +20,9 @@ const WANTED_MIN: Duration = Duration::from_secs(5);
 /// this.
 const WANTED_MAX: Duration = Duration::from_secs(60);
 
+/// Secrets go to one peer no more often within a second.
+const SECRETS_TO_PEER_MAX: u32 = 2;
+
 /// The secrets that the own certificate entitles to, and that are not here.
 #[derive(Debug, Default)]
 pub(super) struct Wanting {
@@ -28,8 +31,6 @@ pub(super) struct Wanting {
     turn: usize,
     /// The certificate that was served: flags for the cluster's key and the master keys.
     stored: (bool, bool),
-    /// Answers to others' questions.
-    served: Load,
     /// Newcomers that were refused, and why.
     refused: Rarely<(NodeId, u8)>,
 }
@@ -212,9 +213,11 @@ impl Mesh {
         let bootstrap = member.certificate.bootstrap && self.can_certify();
         let publisher = member.certificate.publisher && self.has_master_keys();
         let entitled = member.certificate.bootstrap || member.certificate.publisher;
+        let Some(peer) = self.peers.get_mut(name) else { return };
+        let rarely = peer.secrets_sent.admits(SECRETS_TO_PEER_MAX, now);
         if !entitled {
             self.refuse(Some(name.clone()), path, Refusal::NotAllowed, now);
-        } else if (bootstrap || publisher) && self.wanting.served.admits(8, now) {
+        } else if (bootstrap || publisher) && rarely {
             let to = key;
             self.outbox.act(Action::SendSecrets { to, path, bootstrap, publisher });
         }

@@ -26,10 +26,12 @@ use crate::time::{Mono, Now};
 /// Frames of one peer within a second: it may have word of every member's death at once.
 const FRAMES_OF_PEER_MAX: u32 = 160;
 
-/// Heartbeats of all members and frames of all strangers within a second: so many at least, and
-/// so many for each member.
-const FRAMES_MIN: u32 = 64;
-const FRAMES_PER_MEMBER: u32 = 4;
+/// Heartbeats of one member within a second that are answered whatever the others do.
+const BEATS_OF_PEER_MAX: u32 = 4;
+
+/// Heartbeats beyond that within a second, of all members together; and, counted apart, frames of
+/// all strangers.
+const FRAMES_MAX: u32 = 64;
 
 /// How long a peer is asked to wait when that is exceeded.
 const BUSY_WAIT_S: u16 = 5;
@@ -165,9 +167,8 @@ impl Mesh {
 
     fn hear_stranger(&mut self, key: PeerKey, path: Path, frame: Frame, now: Now) {
         let door = self.settings.doors.iter().any(|door| door.key == key);
-        let most = self.load_max();
         match frame.body {
-            _ if !self.load.admits(most, now.mono) => {
+            _ if !self.strangers.admits(FRAMES_MAX, now.mono) => {
                 self.refuse(None, path, Refusal::Flood, now.mono);
                 self.busy_if_asked(key, path, &frame.body, now);
             }
@@ -194,8 +195,9 @@ impl Mesh {
         let key = member.certificate.key;
         let said = member.announcement.as_ref();
         let heard = said.is_some_and(|said| !said.left || said.incarnation >= stamp.0);
-        let most = self.load_max();
-        let verdict = if !self.load.admits(most, now.mono) {
+        let peer = self.peers.get_mut(name);
+        let fair = peer.is_some_and(|peer| peer.beats_heard.admits(BEATS_OF_PEER_MAX, now.mono));
+        let verdict = if !fair && !self.load.admits(FRAMES_MAX, now.mono) {
             Verdict::Busy { wait_s: BUSY_WAIT_S }
         } else if heard {
             Verdict::Known
@@ -214,14 +216,17 @@ impl Mesh {
         stamp: (Incarnation, u64),
         now: Now,
     ) {
+        let informs = informs(answer.verdict);
         if answer.beat == NO_BEAT {
-            self.take_vitals(name, answer.vitals, stamp, now.mono);
+            if informs {
+                self.take_vitals(name, answer.vitals, stamp, now.mono);
+            }
             return;
         }
         self.watch.answered(name, path, answer.beat, now.mono, &mut self.signals);
         let Some(peer) = self.peers.get_mut(name) else { return };
         let tolerance = self.settings.clock_tolerance;
-        let round_trip = peer.round_trip(answer.beat, now);
+        let round_trip = peer.round_trip(answer.beat, now).filter(|_| informs);
         let turn =
             round_trip.and_then(|rtt| peer.clock.compared(answer.vitals.wall, now, rtt, tolerance));
         match (turn, name.clone()) {
@@ -233,7 +238,9 @@ impl Mesh {
         }
         let step = peer.registration.answered(answer.verdict, now.mono);
         let news = peer.registration.is_news();
-        self.take_vitals(name, answer.vitals, stamp, now.mono);
+        if informs {
+            self.take_vitals(name, answer.vitals, stamp, now.mono);
+        }
         self.follow_signals(now);
         match step {
             Step::Nothing => {}
@@ -360,8 +367,9 @@ impl Mesh {
         }
     }
 
+    /// Strangers are not told how this node is, and who is to wait does not need to know.
     fn reply(&mut self, to: Party, path: Path, beat: u64, verdict: Verdict, now: Now) {
-        let vitals = self.vitals(now);
+        let vitals = if informs(verdict) { self.vitals(now) } else { Vitals::default() };
         self.outbox.send(to, path, Body::Answer(Answer { beat, verdict, vitals }));
     }
 
@@ -386,9 +394,12 @@ impl Mesh {
     pub(super) fn invites(&self, name: &NodeId) -> bool {
         self.table.of(name).is_some_and(|member| member.certificate.bootstrap)
     }
+}
 
-    fn load_max(&self) -> u32 {
-        let members = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
-        FRAMES_MIN.max(FRAMES_PER_MEMBER.saturating_mul(members))
+/// Whether an answer with this verdict says how its sender is.
+fn informs(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Known | Verdict::Restarted => true,
+        Verdict::Unknown | Verdict::Busy { .. } => false,
     }
 }

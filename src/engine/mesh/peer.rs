@@ -27,7 +27,10 @@ pub(super) struct Peer {
     /// Frames over WireGuard and over Tor.
     pub(super) received: [u64; 2],
     pub(super) load: Load,
+    /// Heartbeats that came.
+    pub(super) beats_heard: Load,
     pub(super) rosters_sent: Load,
+    pub(super) secrets_sent: Load,
     beats: BTreeMap<u64, Mono>,
     /// When it was declared dead; `None`: it is not.
     pub(super) died: Option<Mono>,

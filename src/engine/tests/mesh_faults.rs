@@ -3,7 +3,7 @@
 use super::super::*;
 use super::mesh_world::{MeshWorld, entry, heartbeat, key, name};
 use crate::ident::{Incarnation, NodeId};
-use crate::message::{Answer, Body, Party, Path, Refusal, Verdict, Vitals};
+use crate::message::{Answer, Body, Frame, Party, Path, Refusal, Verdict, Vitals};
 
 /// Seconds after which everything is as before.
 const HEALED: f64 = 40.0;
@@ -137,6 +137,38 @@ fn a_peer_that_floods_is_told_to_wait_and_hinders_nobody() {
     assert_eq!([0, 1, 2].map(|at| world.nodes[at].said(dead)), [0, 0, 0]);
     world.run(HEALED);
     world.assert_agreed();
+}
+
+#[test]
+fn whoever_floods_keeps_nobody_else_waiting() {
+    let mut world = MeshWorld::of(3, 56);
+    let stranger = Party::Peer(key(9));
+    for second in 0..20 {
+        for beat in 0..150 {
+            world.forge(0, 1, heartbeat(100_000 + 200 * second + beat));
+            world.inject(0, stranger, 1, heartbeat(1 + beat));
+        }
+        world.run(1.0);
+    }
+    let told_to_wait = |report: &MeshReport| matches!(report, MeshReport::PeerBusy { .. });
+    assert!(world.busy > 500, "{}", world.busy);
+    assert_eq!(world.nodes[2].said(told_to_wait), 0, "{:?}", world.nodes[2].reports);
+}
+
+#[test]
+fn a_stranger_learns_nothing_but_that_it_is_unknown() {
+    let mut world = MeshWorld::of(2, 57);
+    let now = world.now(0);
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    let frame = Frame { incarnation: Incarnation(1), sequence: 1, body: heartbeat(7) };
+    let (from, path) = (Party::Peer(key(9)), Path::WireGuard);
+    engine.handle(Input::FrameReceived { from, path, frame: Box::new(frame) }, now);
+    let said = std::iter::from_fn(|| engine.poll_action()).find_map(|action| match action {
+        Action::Send { to, frame, .. } if to == from => Some(frame.body),
+        _ => None,
+    });
+    let (verdict, vitals) = (Verdict::Unknown, Vitals::default());
+    assert_eq!(said, Some(Body::Answer(Answer { beat: 7, verdict, vitals })));
 }
 
 #[test]
