@@ -13,8 +13,12 @@ use crate::time::{TimePeriod, Wall};
 /// The address of a socket: an IP address and a port. Never a host's name: nobody may ask DNS.
 pub type Endpoint = SocketAddr;
 
-/// The most members a cluster may have, those that left or are dead included.
+/// The most members a cluster may have, those that left or are dead included. As many removed ones
+/// are remembered beside them.
 pub const MEMBERS_MAX: usize = 128;
+
+/// The most invitations that are remembered and open a door.
+pub const TOKENS_MAX: usize = 256;
 
 /// The most bytes of a program's version as text.
 pub const VERSION_MAX_BYTES: usize = 32;

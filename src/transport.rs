@@ -219,7 +219,8 @@ impl Transport {
     }
 
     /// Lets in the newcomers who have the secret that belongs to one of these keys, each with the
-    /// preshared key of its invitation, and nobody else. At most 64.
+    /// preshared key of its invitation, and nobody else. At most
+    /// [`TOKENS_MAX`](crate::message::TOKENS_MAX).
     pub fn open_doors(&self, doors: Vec<(TokenId, PeerKey, Zeroizing<[u8; 32]>)>) {
         self.tell(Command::OpenDoors(doors));
     }

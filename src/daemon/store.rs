@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::files;
 use crate::engine::MeshState;
 use crate::ident::Incarnation;
-use crate::message::{MEMBERS_MAX, SUCCESSIONS_MAX};
+use crate::message::{MEMBERS_MAX, SUCCESSIONS_MAX, TOKENS_MAX};
 use crate::wire::Record;
 
 /// The schema that this program writes and understands.
@@ -22,9 +22,6 @@ const SCHEMA: u32 = 1;
 
 /// A larger file is something else.
 const FILE_MAX_BYTES: u64 = 1 << 20;
-
-/// The most invitations that are read.
-const TOKENS_MAX: usize = 1024;
 
 /// So many damaged files are kept beside each other.
 const DAMAGED_MAX: u32 = 99;
@@ -172,7 +169,7 @@ fn parse(content: &[u8]) -> Result<MeshState, Damage> {
     let document: Document = serde_json::from_slice(content)?;
     let Document { incarnation, successions, members, tokens, .. } = document;
     let fits = successions.len() <= SUCCESSIONS_MAX
-        && members.len() <= MEMBERS_MAX
+        && members.len() <= 2 * MEMBERS_MAX
         && tokens.len() <= TOKENS_MAX;
     if !fits {
         return Err(Damage::TooMany);
@@ -259,6 +256,17 @@ mod tests {
         assert_eq!(files_in(dir.path()), ["mesh.json"]);
         let mode = std::fs::metadata(&store.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_largest_state_that_there_may_be_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let small = state();
+        let members = (0..2 * MEMBERS_MAX).map(|_| small.members[0].clone()).collect();
+        let tokens = (0..TOKENS_MAX).map(|_| small.tokens[0].clone()).collect();
+        let state = MeshState { members, tokens, ..small };
+        Store::new(dir.path()).save(&state);
+        assert_eq!(Store::new(dir.path()).load(), state);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::socket::Command;
 use crate::config::Config;
 use crate::engine::{Input, MeshView, PeerState, Request, RequestError, RequestId};
 use crate::ident::NodeId;
-use crate::message::Door;
+use crate::message::{Door, TOKENS_MAX, Token};
 use crate::status::rfc3339;
 use crate::time::Wall;
 
@@ -102,6 +102,15 @@ impl Asked<'_> {
         }
         if !self.peers.certifies() {
             return Err(RequestError::NotBootstrap.into());
+        }
+        let good =
+            |token: &&Token| token.used_by.is_none() && !token.revoked && token.expires > self.now;
+        if self.mesh.tokens.iter().filter(good).count() >= TOKENS_MAX {
+            return Err(Refused::new(
+                "too_many",
+                "there are as many unused invitations as there may be: revoke some (rustbalance \
+                 tokens lists them), or wait until they expire",
+            ));
         }
         let expires = self.now + ttl;
         let issuer = self.config.node.name.clone();

@@ -189,9 +189,10 @@ pub struct MeshState {
     pub incarnation: Incarnation,
     /// The keys after the first that certify.
     pub successions: Vec<Succession>,
-    /// Everybody, ourselves included.
+    /// Everybody, ourselves and the removed ones included: at most twice
+    /// [`MEMBERS_MAX`](crate::message::MEMBERS_MAX).
     pub members: Vec<Member>,
-    /// The invitations, on a bootstrap node.
+    /// The invitations, on a bootstrap node: at most [`TOKENS_MAX`](crate::message::TOKENS_MAX).
     pub tokens: Vec<Token>,
 }
 

@@ -27,14 +27,11 @@ use super::inner::{Ends, inner_address};
 use super::session::{Identity, Oversized, Patience, Remote, Session, Terms};
 use super::{Counters, Event, LinkCounters, Peer, Settings};
 use crate::ident::{ClusterId, HsId, PeerKey, TokenId};
-use crate::message::{Door, MEMBERS_MAX, Party, Path, Refusal};
+use crate::message::{Door, MEMBERS_MAX, Party, Path, Refusal, TOKENS_MAX};
 use crate::time::{Bucket, Mono};
 
 /// The most banned keys that are remembered.
 const BANNED_MAX: usize = 4 * MEMBERS_MAX;
-
-/// The most doors that are open at the same time.
-const GUESTS_MAX: usize = 64;
 
 /// Handshakes on UDP per second before initiators must prove their address by a cookie
 /// (whitepaper, section 5.3): twice what a whole cluster needs that finds itself anew.
@@ -195,7 +192,7 @@ impl Links {
     /// Opens these doors and closes all others.
     pub(super) fn open_doors(&mut self, doors: Vec<(TokenId, PeerKey, Zeroizing<[u8; 32]>)>) {
         let guest = |(token, key, preshared_key)| (key, Guest { token, preshared_key });
-        self.guests = doors.into_iter().take(GUESTS_MAX).map(guest).collect();
+        self.guests = doors.into_iter().take(TOKENS_MAX).map(guest).collect();
         let open: BTreeSet<TokenId> = self.guests.values().map(|guest| guest.token).collect();
         let closed = |link: &&Link| matches!(link.0, Party::Token(id) if !open.contains(&id));
         let ended: Vec<Link> = self.sessions.keys().filter(closed).copied().collect();

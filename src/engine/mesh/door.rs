@@ -8,11 +8,8 @@ use std::time::Duration;
 
 use super::table::Table;
 use crate::ident::{PeerKey, TokenId};
-use crate::message::{Certificate, JoinRefusal, JoinRequest, Path, Token};
+use crate::message::{Certificate, JoinRefusal, JoinRequest, Path, TOKENS_MAX, Token};
 use crate::time::{Mono, Now, Wall};
-
-/// The most invitations that are remembered.
-pub(super) const TOKENS_MAX: usize = 256;
 
 /// A spent invitation opens a session for so long, so that its bearer hears why it is not let in.
 const SPENT_FOR: Duration = Duration::from_secs(3600);
