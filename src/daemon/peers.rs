@@ -94,7 +94,7 @@ impl Peers {
             Action::Persist(state) => {
                 self.store.save(&state);
             }
-            other => tracing::error!(event = "unperformed", "nobody performs {other:?}"),
+            _ => tracing::error!(event = "unperformed", "an action that nobody performs"),
         }
         None
     }

@@ -259,7 +259,10 @@ pub(in crate::daemon) fn join_refusal(why: JoinRefusal) -> &'static str {
         }
         JoinRefusal::OtherName => "the invitation is for a node of another name",
         JoinRefusal::NameTaken => "another member has this name; choose another one",
-        JoinRefusal::KeyTaken => "another member has this key; do not copy keys between machines",
+        JoinRefusal::KeyTaken => {
+            "another member has this key, or a removed one had it: move wireguard.key and node.key \
+             in keys/ of the state directory away, and new ones are made"
+        }
         JoinRefusal::Full => "the cluster has as many members as there may be; remove one",
         JoinRefusal::NotBootstrap => "that node lacks the key to certify members",
         JoinRefusal::Malformed => "the request was not well made; are both programs up to date?",
