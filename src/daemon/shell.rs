@@ -129,7 +129,7 @@ impl Shell {
     pub(super) async fn run(
         mut self,
         mut events: mpsc::Receiver<Event>,
-        mut commands: mpsc::Receiver<socket::Command>,
+        mut commands: socket::Commands,
     ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -173,6 +173,8 @@ impl Shell {
         if let Err(error) = std::fs::remove_file(&self.config.control.socket) {
             tracing::debug!(event = "socket", "cannot remove the local socket: {error}");
         }
+        self.wishes = Wishes::default();
+        commands.end().await;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::{Client, Listener};
@@ -22,6 +23,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the loop may take to answer: saying goodbye waits for a descriptor.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long clients may take to read their answers when the node stops.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Requests that wait for the loop. It answers them at its next turn.
 const WAITING_MAX: usize = 32;
@@ -48,21 +52,51 @@ impl Command {
     }
 }
 
-/// Takes clients in until the receiver is dropped.
-pub(in crate::daemon) fn spawn(mut listener: Listener) -> mpsc::Receiver<Command> {
-    let (commands, receiver) = mpsc::channel(WAITING_MAX);
+/// What clients ask.
+#[derive(Debug)]
+pub(in crate::daemon) struct Commands {
+    waiting: mpsc::Receiver<Command>,
+    clients: JoinHandle<()>,
+}
+
+impl Commands {
+    /// The next one. Cancel-safe.
+    pub(in crate::daemon) async fn recv(&mut self) -> Option<Command> {
+        self.waiting.recv().await
+    }
+
+    /// Takes nobody in any more, and waits a little until everybody has got an answer: those that
+    /// have none yet are told that the node stops.
+    pub(in crate::daemon) async fn end(mut self) {
+        self.waiting.close();
+        while let Ok(command) = self.waiting.try_recv() {
+            drop(command);
+        }
+        if timeout(END_TIMEOUT, self.clients).await.is_err() {
+            tracing::debug!(event = "client_left", "a client did not read until the node stopped");
+        }
+    }
+}
+
+/// Takes clients in until the commands end.
+pub(in crate::daemon) fn spawn(mut listener: Listener) -> Commands {
+    let (commands, waiting) = mpsc::channel(WAITING_MAX);
     let slow = Arc::new(Semaphore::new(SLOW_MAX));
-    tokio::spawn(async move {
+    let clients = tokio::spawn(async move {
+        let mut served = JoinSet::new();
         loop {
             tokio::select! {
                 client = listener.accept() => {
-                    tokio::spawn(serve(client, commands.clone(), Arc::clone(&slow)));
+                    served.spawn(serve(client, commands.clone(), Arc::clone(&slow)));
                 }
-                () = commands.closed() => return,
+                Some(_) = served.join_next() => {}
+                () = commands.closed() => break,
             }
         }
+        drop(listener);
+        while served.join_next().await.is_some() {}
     });
-    receiver
+    Commands { waiting, clients }
 }
 
 async fn serve(mut client: Client, commands: mpsc::Sender<Command>, slow: Arc<Semaphore>) {
@@ -144,7 +178,7 @@ mod tests {
 
     struct Fixture {
         dir: tempfile::TempDir,
-        commands: mpsc::Receiver<Command>,
+        commands: Commands,
     }
 
     fn fixture() -> Fixture {
@@ -218,6 +252,24 @@ mod tests {
         assert_eq!(answer_on(status).await, "\"well\"");
         hanging.pop().unwrap().answer(&Done::new());
         assert_eq!(answer_on(streams.pop().unwrap()).await, "{\"done\":true}");
+    }
+
+    #[tokio::test]
+    async fn whoever_was_answered_has_the_answer_when_the_commands_have_ended() {
+        let mut fixture = fixture();
+        let stream = fixture.asking(b"{\"request\":\"leave\"}\n").await;
+        let other = fixture.asking(b"{\"request\":\"leave\"}\n").await;
+        fixture.commands.recv().await.unwrap().answer(&Done::new());
+        drop(fixture.commands.recv().await);
+        fixture.commands.end().await;
+        let mut answers = [stream, other].map(|stream| {
+            let mut answer = [0; 64];
+            let len = stream.try_read(&mut answer).expect("it is there already");
+            String::from_utf8_lossy(&answer[..len]).into_owned()
+        });
+        answers.sort();
+        assert_eq!(answers[0], "{\"done\":true}");
+        assert!(answers[1].starts_with("{\"error\":\"stopping\""), "{answers:?}");
     }
 
     #[tokio::test]
