@@ -161,7 +161,7 @@ enum Command {
         preshared_key: Zeroizing<[u8; 32]>,
         path: Path,
     },
-    Send(Party, Path, Vec<u8>),
+    Send(Party, Path, Zeroizing<Vec<u8>>),
     SetSocks(Option<SocketAddr>),
     Counters(oneshot::Sender<Counters>),
 }
@@ -238,11 +238,12 @@ impl Transport {
         self.tell(Command::Knock { place, door, secret, preshared_key, path });
     }
 
-    /// Sends a payload of at most [`PAYLOAD_MAX_BYTES`], once, with no promise that it arrives.
-    pub fn send(&self, to: Party, path: Path, payload: Vec<u8>) {
+    /// Sends a payload of at most [`PAYLOAD_MAX_BYTES`], once, with no promise that it arrives. Its
+    /// bytes are wiped afterwards.
+    pub fn send(&self, to: Party, path: Path, payload: impl Into<Zeroizing<Vec<u8>>>) {
         let waiting = self.shared.sends_waiting.fetch_add(1, Ordering::Relaxed);
         if waiting < SENDS_WAITING_MAX {
-            self.tell(Command::Send(to, path, payload));
+            self.tell(Command::Send(to, path, payload.into()));
         } else {
             self.shared.sends_waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.sends_dropped.fetch_add(1, Ordering::Relaxed);

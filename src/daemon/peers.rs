@@ -151,7 +151,7 @@ impl Peers {
         for (what, bytes) in certifier.into_iter().chain(masters) {
             let secret = Secret { incarnation: self.incarnation, sequence: 0, what, bytes };
             match encode_secret(&secret) {
-                Ok(payload) => self.transport.send(Party::Peer(to), path, payload.to_vec()),
+                Ok(payload) => self.transport.send(Party::Peer(to), path, payload),
                 Err(error) => tracing::error!(event = "unsendable", "a key was not sent: {error}"),
             }
         }

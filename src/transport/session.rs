@@ -16,6 +16,7 @@ use boringtun::noise::rate_limiter::RateLimiter;
 use boringtun::noise::{Packet, Tunn, TunnResult};
 use bytes::Bytes;
 use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
 
 use super::inner::{Ends, Inner, MTU_BYTES};
 use crate::ident::PeerKey;
@@ -149,7 +150,7 @@ pub(super) struct Session {
     pub(super) allowance: Bucket,
     /// Send something when nothing was sent for so long.
     pub(super) keepalive: Option<Duration>,
-    waiting: VecDeque<(Mono, Vec<u8>)>,
+    waiting: VecDeque<(Mono, Zeroizing<Vec<u8>>)>,
     /// Where the other side was last heard, or is believed to be.
     pub(super) remote: Option<Remote>,
     pub(super) tally: Tally,
@@ -220,7 +221,7 @@ impl Session {
     /// # Errors
     /// It is too long.
     pub(super) fn send(&mut self, payload: &[u8], now: Mono) -> Result<Option<Vec<u8>>, Oversized> {
-        let packet = self.ends.pack(payload).ok_or(Oversized)?;
+        let packet = Zeroizing::new(self.ends.pack(payload).ok_or(Oversized)?);
         if self.remote.is_some() && self.is_open() {
             return Ok(self.transmit(&packet, now));
         }
