@@ -118,8 +118,25 @@ pub fn join(
         let mesh = Some((settled.peers, settled.events));
         let version = version.to_owned();
         let shell = Shell::new(config, version, instance, engine, signer, control, mesh);
-        shell.join(events, &mut |news| tell(news, progress)).await
+        let mut keys = None;
+        let mut told = |news: &MeshReport| {
+            if let MeshReport::Joined { welcome, .. } = news {
+                keys = keys_of(welcome);
+            }
+            tell(news, progress);
+        };
+        let joined = shell.join(events, &mut told).await?;
+        keys.iter().for_each(progress);
+        Ok(joined)
     })
+}
+
+/// The keys that the certificate entitles to, where there are any.
+fn keys_of(welcome: &Welcome) -> Option<Progress> {
+    let certificate = &welcome.certificate;
+    let master_keys = if certificate.publisher { welcome.services.len() } else { 0 };
+    let entitled = certificate.bootstrap || master_keys > 0;
+    entitled.then_some(Progress::KeysReceived { certifier: certificate.bootstrap, master_keys })
 }
 
 fn tell(news: &MeshReport, progress: &mut dyn FnMut(&Progress)) {
