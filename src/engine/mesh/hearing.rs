@@ -85,7 +85,7 @@ impl Mesh {
                 self.watch.seen(&about, name, ago, now.mono);
             }
             Body::Dead(about, incarnation) if about == self.me.name => {
-                self.rumoured_dead(incarnation, name);
+                self.rumoured_dead(incarnation, name, now.mono);
             }
             Body::Dead(about, incarnation) => {
                 if incarnation >= self.table.incarnation(&about) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::action::{Action, MeshReport, PeerLink};
 use super::outbox::Voice;
-use super::refusals::Rarely;
+use super::refusals::{Load, Rarely};
 use super::table::{Merged, Rejected};
 use super::{Mesh, Peer};
 use crate::ident::{Incarnation, NodeId, PeerKey, TokenId};
@@ -29,6 +29,9 @@ const JUST_JOINED_S: i64 = 600;
 /// would have us run out of numbers.
 const INCARNATION_MAX: Incarnation = Incarnation(1 << 48);
 
+/// Rumours about us that are contradicted within a second; whoever means it says it again.
+const CONTRADICTIONS_MAX: u32 = 4;
+
 /// What the transport was told last.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -40,6 +43,7 @@ pub(super) struct Told {
     links_version: Option<(u64, bool)>,
     doors_due: Option<Mono>,
     clashes: Rarely<NodeId>,
+    contradictions: Load,
     /// When a lingering session ends.
     lingers: Option<Mono>,
 }
@@ -107,7 +111,7 @@ impl Mesh {
         now: Now,
     ) -> Result<(), Refusal> {
         if entry.certificate.key == self.settings.key {
-            self.learn_own(entry, by);
+            self.learn_own(entry, by, now.mono);
             return Ok(());
         }
         let certificate = entry.certificate.clone();
@@ -149,7 +153,7 @@ impl Mesh {
 
     /// What others say of ourselves: the certificate counts, and what we never said is
     /// contradicted.
-    fn learn_own(&mut self, entry: Member, by: Option<&NodeId>) {
+    fn learn_own(&mut self, entry: Member, by: Option<&NodeId>, now: Mono) {
         if entry.certificate.removed && self.table.merge(entry.clone()).is_ok() {
             self.outbox.changed();
             self.removed();
@@ -163,13 +167,14 @@ impl Mesh {
         if let Some(said) = entry.announcement
             && said.incarnation > self.newest_incarnation()
         {
-            self.contradict(said.incarnation, by);
+            self.contradict(said.incarnation, by, now);
         }
     }
 
     /// Somebody says what we never said, in this incarnation: we say better in a higher one.
-    fn contradict(&mut self, rumour: Incarnation, by: Option<&NodeId>) {
-        if rumour >= INCARNATION_MAX {
+    fn contradict(&mut self, rumour: Incarnation, by: Option<&NodeId>, now: Mono) {
+        let often = !self.told.contradictions.admits(CONTRADICTIONS_MAX, now);
+        if rumour >= INCARNATION_MAX || often {
             return;
         }
         self.announce(Incarnation(rumour.0.saturating_add(1)));
@@ -179,9 +184,9 @@ impl Mesh {
     }
 
     /// Somebody declared us dead.
-    pub(super) fn rumoured_dead(&mut self, incarnation: Incarnation, by: &NodeId) {
+    pub(super) fn rumoured_dead(&mut self, incarnation: Incarnation, by: &NodeId, now: Mono) {
         if incarnation >= self.newest_incarnation() {
-            self.contradict(incarnation, Some(by));
+            self.contradict(incarnation, Some(by), now);
         }
     }
 

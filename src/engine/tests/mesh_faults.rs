@@ -31,6 +31,21 @@ fn a_rumour_of_our_death_is_contradicted_once_and_nobody_believes_it() {
 }
 
 #[test]
+fn rumours_without_end_are_contradicted_a_few_times_a_second() {
+    let mut world = MeshWorld::of(3, 58);
+    let (before, writes) = (world.view(0).incarnation.0, world.nodes[0].writes);
+    for number in 0..100 {
+        world.forge(0, 1, Body::Dead(name(0), Incarnation(before + number)));
+        world.run(0.002);
+    }
+    let raised = world.view(0).incarnation.0 - before;
+    assert!((1..=8).contains(&raised), "{raised}");
+    assert!(world.nodes[0].writes - writes <= 20);
+    world.run(HEALED);
+    world.assert_agreed();
+}
+
+#[test]
 fn an_entry_that_says_we_left_is_contradicted() {
     let mut world = MeshWorld::of(3, 41);
     let before = world.view(0).incarnation.0;
