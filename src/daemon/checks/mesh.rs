@@ -27,7 +27,10 @@ pub(super) fn checks(
     if mesh.gone {
         let text = "this node is no member any more: it said goodbye or was removed.";
         let check = Check::new(Health::Warn, "NOT_JOINED", text);
-        checks.push(check.hint("to come back: rustbalance join, with a new invitation"));
+        checks.push(check.hint(
+            "to come back: move wireguard.key, node.key and the configuration away, then \
+             rustbalance join with a new invitation",
+        ));
     }
     checks.extend(mesh.joining.as_ref().map(not_joined));
     for peer in &mesh.peers {
