@@ -7,4 +7,10 @@
 #[path = "../support/yard.rs"]
 mod yard;
 
+mod blocked;
 mod deaths;
+mod frozen;
+mod hooks;
+mod joining;
+mod leaving;
+mod state_file;

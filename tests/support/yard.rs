@@ -8,7 +8,7 @@
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ const DEAD_TOR: &str = "127.0.0.1:9";
 
 /// Longer than anything takes on a busy machine, except what a test says the time of.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Over Tor alone, a newcomer may knock for minutes.
+const JOIN_PATIENCE: Duration = Duration::from_secs(330);
 
 /// A directory, a process group and a piece of 127.0.0.0/8.
 pub(crate) struct Yard {
@@ -56,6 +59,7 @@ pub(crate) struct Machine {
     pub(crate) relay: Option<UdpRelay>,
     ground: Arc<Ground>,
     plan: Plan,
+    instance: String,
 }
 
 /// How a command ended and what it said.
@@ -139,7 +143,9 @@ impl Yard {
         let node = Node::new(&self.ground, &format!("{number}"), binary).unwrap();
         let relay = plan.relayed.then(|| UdpRelay::start(socket).unwrap());
         let name = plan.name.clone();
-        Machine { name, node, socket, relay, ground: Arc::clone(&self.ground), plan }
+        let fresh = || address::onion(&MasterKey::generate(&mut rand::rng()).id());
+        let instance = plan.instance.clone().unwrap_or_else(fresh);
+        Machine { name, node, socket, relay, ground: Arc::clone(&self.ground), plan, instance }
     }
 
     /// The first node of a new cluster, running.
@@ -177,33 +183,35 @@ impl Yard {
 impl Machine {
     /// `rustbalance init` with a new public address.
     pub(crate) fn init(&self) -> Answer {
-        let answer = self.set_up(&["init", "--cluster", "newsroom", "--new-key"], b"");
+        let answer = self.set_up(&["init", "--cluster", "newsroom", "--new-key"], b"", PATIENCE);
         self.complete(&answer);
         answer
     }
 
     /// `rustbalance join` with this invitation.
     pub(crate) fn join(&self, token: &str) -> Answer {
-        let answer = self.set_up(&["join"], token.as_bytes());
+        self.join_for(token, JOIN_PATIENCE)
+    }
+
+    /// The same, ended by SIGTERM when it still knocks after that time.
+    pub(crate) fn join_for(&self, token: &str, within: Duration) -> Answer {
+        let answer = self.set_up(&["join"], token.as_bytes(), within);
         self.complete(&answer);
         answer
     }
 
-    fn set_up(&self, command: &[&str], input: &[u8]) -> Answer {
-        let instance = self.plan.instance.clone();
-        let instance =
-            instance.unwrap_or_else(|| address::onion(&MasterKey::generate(&mut rand::rng()).id()));
+    fn set_up(&self, command: &[&str], input: &[u8], within: Duration) -> Answer {
         let (listen, endpoint) = (self.socket.to_string(), self.endpoint().to_string());
         let (state, local) = (text(&self.state_dir()), text(&self.node.socket_path()));
         let mut arguments = command.to_vec();
         arguments.extend(["--name", &self.name, "--listen", &listen, "--state-dir", &state]);
-        arguments.extend(["--control", &self.plan.control, "--instance", &instance]);
+        arguments.extend(["--control", &self.plan.control, "--instance", &self.instance]);
         arguments.extend(["--socket", &local]);
         match self.plan.wireguard {
             true => arguments.extend(["--endpoint", &endpoint]),
             false => arguments.push("--no-wireguard"),
         }
-        self.run(&arguments, input)
+        self.run_for(&arguments, input, within)
     }
 
     /// Adds the operator's own lines to the configuration that was written.
@@ -233,6 +241,10 @@ impl Machine {
 
     /// A command on this machine.
     pub(crate) fn run(&self, arguments: &[&str], input: &[u8]) -> Answer {
+        self.run_for(arguments, input, PATIENCE)
+    }
+
+    fn run_for(&self, arguments: &[&str], input: &[u8], within: Duration) -> Answer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rustbalance"));
         command.arg("--config").arg(self.node.config_path()).args(arguments);
         command.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET").env("NO_COLOR", "1");
@@ -241,6 +253,9 @@ impl Machine {
         let mut child = self.ground.adopt(&mut command).spawn().unwrap();
         // A command that reads nothing may be gone already.
         let _ = child.stdin.take().expect("it is piped").write_all(input);
+        if poll(within, || child.try_wait().unwrap()).is_none() {
+            terminate(&child);
+        }
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Answer {
@@ -312,7 +327,7 @@ impl Machine {
 /// What a status document says of a node; null when it does not name it.
 pub(crate) fn entry(status: &Value, name: &str) -> Value {
     let nodes = status["nodes"].as_array().into_iter().flatten();
-    nodes.filter(|node| node["name"] == name).cloned().next().unwrap_or(Value::Null)
+    { nodes }.find(|node| node["name"] == name).cloned().unwrap_or(Value::Null)
 }
 
 /// Waits until all of these see nobody but each other, all alive, and have the same view.
@@ -349,6 +364,13 @@ pub(crate) fn poll<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) ->
 #[expect(clippy::disallowed_methods, reason = "processes under test live in real time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Sends SIGTERM. The shell has a `kill` of its own where a machine has no such program.
+fn terminate(child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", "kill \"$1\"", "kill", &pid]).status();
+    assert!(sent.unwrap().success());
 }
 
 fn text(path: &Path) -> String {
