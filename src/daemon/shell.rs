@@ -129,7 +129,7 @@ impl Shell {
     pub(super) async fn run(
         mut self,
         mut events: mpsc::Receiver<Event>,
-        mut commands: mpsc::Receiver<socket::Command>,
+        mut commands: socket::Clients,
     ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -169,6 +169,8 @@ impl Shell {
             }
         }
         notify.stopping();
+        drop(self.wishes);
+        commands.finish().await;
         tracing::info!(event = "stopping", "Stopping; what the HSDirs hold stays valid for hours");
         if let Err(error) = std::fs::remove_file(&self.config.control.socket) {
             tracing::debug!(event = "socket", "cannot remove the local socket: {error}");

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 mod exchange;
 
-pub(super) use exchange::{Command, spawn};
+pub(super) use exchange::{Clients, Command, spawn};
 
 /// Group members get in, nobody else.
 const SOCKET_MODE: u32 = 0o660;

@@ -9,6 +9,7 @@ use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::{Client, Listener};
@@ -22,6 +23,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the loop may take to answer: saying goodbye waits for a descriptor.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long the process waits, when it ends, for its last answers to be written.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Requests that wait for the loop. It answers them at its next turn.
 const WAITING_MAX: usize = 32;
@@ -48,21 +52,47 @@ impl Command {
     }
 }
 
-/// Takes clients in until the receiver is dropped.
-pub(in crate::daemon) fn spawn(mut listener: Listener) -> mpsc::Receiver<Command> {
-    let (commands, receiver) = mpsc::channel(WAITING_MAX);
+/// What clients ask for, one after the other.
+#[derive(Debug)]
+pub(in crate::daemon) struct Clients {
+    commands: mpsc::Receiver<Command>,
+    serving: JoinHandle<()>,
+}
+
+impl Clients {
+    /// The next command. Cancel-safe.
+    pub(in crate::daemon) async fn recv(&mut self) -> Option<Command> {
+        self.commands.recv().await
+    }
+
+    /// Takes no more clients in, and waits until those that are there have their answers; whoever
+    /// still waits for one hears that the node stops.
+    pub(in crate::daemon) async fn finish(self) {
+        drop(self.commands);
+        if timeout(FINISH_TIMEOUT, self.serving).await.is_err() {
+            tracing::debug!(event = "client_left", "a client did not read before the end");
+        }
+    }
+}
+
+/// Takes clients in until what this gives is dropped.
+pub(in crate::daemon) fn spawn(mut listener: Listener) -> Clients {
+    let (sender, commands) = mpsc::channel(WAITING_MAX);
     let slow = Arc::new(Semaphore::new(SLOW_MAX));
-    tokio::spawn(async move {
+    let serving = tokio::spawn(async move {
+        let mut clients = JoinSet::new();
         loop {
             tokio::select! {
                 client = listener.accept() => {
-                    tokio::spawn(serve(client, commands.clone(), Arc::clone(&slow)));
+                    clients.spawn(serve(client, sender.clone(), Arc::clone(&slow)));
                 }
-                () = commands.closed() => return,
+                Some(_) = clients.join_next() => {}
+                () = sender.closed() => break,
             }
         }
+        while clients.join_next().await.is_some() {}
     });
-    receiver
+    Clients { commands, serving }
 }
 
 async fn serve(mut client: Client, commands: mpsc::Sender<Command>, slow: Arc<Semaphore>) {
@@ -144,7 +174,7 @@ mod tests {
 
     struct Fixture {
         dir: tempfile::TempDir,
-        commands: mpsc::Receiver<Command>,
+        commands: Clients,
     }
 
     fn fixture() -> Fixture {
@@ -179,6 +209,31 @@ mod tests {
         assert_eq!(command.request, Request::Leave {});
         command.answer(&Done::new());
         assert_eq!(answer_on(stream).await, "{\"done\":true}");
+    }
+
+    /// What was written to it already.
+    fn written(stream: UnixStream) -> String {
+        use std::io::Read as _;
+        let mut stream = stream.into_std().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn the_last_answer_is_written_before_the_end_and_others_hear_of_it() {
+        let mut fixture = fixture();
+        let answered = fixture.asking(b"{\"request\":\"leave\"}\n").await;
+        fixture.commands.recv().await.unwrap().answer(&Done::new());
+        let waiting = fixture.asking(b"{\"request\":\"tokens\"}\n").await;
+        let command = fixture.commands.recv().await.unwrap();
+        assert_eq!(command.request, Request::Tokens {});
+        drop(command);
+        fixture.commands.finish().await;
+        // Nothing of the runtime goes on while these block.
+        assert_eq!(written(answered), "{\"done\":true}");
+        assert!(written(waiting).contains("stopping"));
     }
 
     #[tokio::test]
