@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::files;
 use super::identity::{IdentityError, KeyDir};
 use super::store::Store;
-use super::{Joined, clock};
+use super::{Joined, MembershipOver, clock};
 use crate::config::{Config, ConfigErrors};
 use crate::engine::MeshState;
 use crate::hs::keys::MasterKey;
@@ -42,6 +42,9 @@ pub enum SetupError {
     /// There is a configuration, and it cannot be used.
     #[error("{0}\nNothing was changed: correct the file, or move it away")]
     Unusable(ConfigErrors),
+    /// The configuration is that of a node which is no member any more.
+    #[error(transparent)]
+    Over(#[from] MembershipOver),
     /// Keys cannot be read or written.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -77,7 +80,8 @@ pub struct NewCluster {
 /// `service`: the address, where it is told. `false`: there is none.
 ///
 /// # Errors
-/// [`SetupError::Differs`] and [`SetupError::Unusable`].
+/// [`SetupError::Differs`] and [`SetupError::Unusable`]; [`SetupError::Over`] where it says the same
+/// and the node has left, or was removed, since.
 pub fn is_done(
     path: &Path,
     answers: &Answers,
@@ -103,9 +107,15 @@ pub fn is_done(
         differences.push("[[service]] onion is another address".to_owned());
     }
     match differences.is_empty() {
-        true => Ok(true),
+        true => still_a_member(&config.node.state_dir).map(|()| true),
         false => Err(SetupError::Differs { path: path.to_owned(), differences }),
     }
+}
+
+fn still_a_member(state_dir: &Path) -> Result<(), SetupError> {
+    // Keys that are gone are told by whoever needs them.
+    let Ok(identity) = KeyDir::new(state_dir).identity() else { return Ok(()) };
+    Ok(MembershipOver::of(&Store::new(state_dir).load(), &identity.key())?)
 }
 
 /// Makes the first node of a new cluster ready. The configuration must not be there yet.
