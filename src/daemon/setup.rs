@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
     use crate::ident::PeerKey;
-    use crate::message::Door;
+    use crate::message::{Announcement, Door};
 
     struct Fixture {
         dir: tempfile::TempDir,
@@ -334,6 +334,27 @@ mod tests {
           [wireguard] endpoint is "192.0.2.1:51820", not "192.0.2.2:51820"
           [cluster] name is "newsroom", not "other"
         "#);
+    }
+
+    #[test]
+    fn a_node_that_has_left_or_was_removed_is_not_done_but_over() {
+        let fixture = fixture();
+        fixture.found().unwrap();
+        let mut store = Store::new(&fixture.answers.state_dir);
+        let mut state = store.load();
+        let mut after = |change: &dyn Fn(&mut Member)| {
+            change(&mut state.members[0]);
+            store.save(&state);
+            is_done(&fixture.config(), &fixture.answers, None, None)
+        };
+        let said = |left| {
+            let said = Announcement { left, ..crate::daemon::samples::announcement("node-a") };
+            move |member: &mut Member| member.announcement = Some(said.clone())
+        };
+        assert!(after(&said(false)).unwrap());
+        assert!(matches!(after(&said(true)), Err(SetupError::Over(MembershipOver::Left))));
+        let removed = after(&|member| member.certificate.removed = true);
+        assert!(matches!(removed, Err(SetupError::Over(MembershipOver::Removed))));
     }
 
     #[test]

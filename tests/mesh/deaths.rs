@@ -2,6 +2,9 @@
 
 use crate::yard::{Machine, Plan, Yard, wait_agreed};
 
+/// What is said of a node that had nothing to remove, as its tor does not run.
+const NO_POINTS: &str = "it had no intro points in the descriptor";
+
 fn five(yard: &Yard) -> Vec<Machine> {
     yard.cluster(["node-a", "node-b", "node-c", "node-d", "node-e"].map(Plan::new))
 }
@@ -16,7 +19,9 @@ fn die_and_return(all: &[Machine], victims: &[usize]) {
     for (survivor, mark) in survivors.iter().zip(&marks) {
         for victim in &victims {
             let name = &victim.name;
-            survivor.wait_log(*mark, &format!("Peer {name} declared DEAD, "));
+            survivor.wait_log(*mark, &format!("Peer {name} declared DEAD, {NO_POINTS}"));
+            let suspected = format!("Peer {name} missed 2 heartbeats, 1 more until dead");
+            assert!(survivor.news(*mark).contains(&suspected), "{}", survivor.news(*mark));
             survivor.wait_sees(victim, "dead");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::yard::{Machine, Plan, Yard, now, wait_agreed};
+use crate::yard::{Machine, Plan, Yard, wait_agreed, watch};
 
 /// What a log says when a node thinks that another one is missing.
 const ACCUSATIONS: [&str; 2] = ["missed", "DEAD"];
@@ -14,12 +14,6 @@ fn three(yard: &Yard) -> Vec<Machine> {
 
 fn accuses(log: &str) -> bool {
     ACCUSATIONS.iter().any(|word| log.contains(word))
-}
-
-/// Asks a node for its status until this time has passed.
-fn watch(machine: &Machine, for_at_least: Duration) {
-    let from = now();
-    machine.wait("up for longer", |_| now() - from >= for_at_least);
 }
 
 #[test]

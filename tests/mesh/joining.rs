@@ -56,6 +56,13 @@ fn an_invitation_is_good_for_one_node() {
     let mark = inviter().mark();
     assert_refused(&newcomer("used-once").join(&token), "another node has used this invitation");
     inviter().wait_log(mark, "Did not let node used-once in: another node has used this");
+    let status = inviter().node.status().unwrap();
+    let counted = status["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|row| row["peer"].is_null() && row["reason"] == "not for its sender to say");
+    assert!(counted, "{}", status["refused"]);
 
     let id = token_row(inviter(), "used-once")["id"].as_str().unwrap().to_owned();
     let revoked = inviter().run(&["revoke", &id], b"");

@@ -13,4 +13,5 @@ mod frozen;
 mod hooks;
 mod joining;
 mod leaving;
+mod measure;
 mod state_file;

@@ -352,6 +352,13 @@ pub(crate) fn wait_agreed(machines: &[&Machine]) {
     assert!(agreed.is_some(), "they do not agree: {seen:#?}");
 }
 
+/// Asks a node for its status until this time has passed: it answers all the while.
+#[track_caller]
+pub(crate) fn watch(machine: &Machine, for_at_least: Duration) {
+    let from = now();
+    machine.wait("up for longer", |_| now() - from >= for_at_least);
+}
+
 /// Asks again and again until there is an answer or the time is over.
 pub(crate) fn poll<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
     let end = now() + within;
