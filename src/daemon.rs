@@ -40,6 +40,8 @@ use crate::ident::{HsId, NodeId};
 pub use self::identity::IdentityError;
 pub use self::join::{JoinError, Joined, Progress, join};
 pub use self::keys::KeyFileError;
+pub use self::peers::MembershipOver;
+
 use self::peers::Member;
 
 /// What kept the node from starting, or ended it.
@@ -78,6 +80,9 @@ pub enum StartError {
         /// Whose it is.
         found: NodeId,
     },
+    /// The node is no member any more.
+    #[error(transparent)]
+    Over(#[from] MembershipOver),
     /// The system refused what the loop needs, or the loop broke.
     #[error("{0:#}")]
     Runtime(anyhow::Error),
@@ -91,7 +96,8 @@ impl StartError {
             | StartError::OwnAddress(_)
             | StartError::Identity(_)
             | StartError::Certificate { .. }
-            | StartError::OtherCertificate { .. } => true,
+            | StartError::OtherCertificate { .. }
+            | StartError::Over(_) => true,
             StartError::Socket(_) | StartError::Runtime(_) => false,
         }
     }

@@ -18,6 +18,7 @@ use self::onions::Onions;
 pub(super) use self::onions::{Step, tell};
 use self::proof::Proof;
 pub(super) use self::start::Member;
+pub use self::start::MembershipOver;
 use super::identity::{Identity, KeyDir};
 use super::signer::Signer;
 use super::store::Store;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::files;
 use super::identity::{IdentityError, KeyDir};
 use super::store::Store;
-use super::{Joined, clock};
+use super::{Joined, MembershipOver, clock};
 use crate::config::{Config, ConfigErrors};
 use crate::engine::MeshState;
 use crate::hs::keys::MasterKey;
@@ -42,6 +42,9 @@ pub enum SetupError {
     /// There is a configuration, and it cannot be used.
     #[error("{0}\nNothing was changed: correct the file, or move it away")]
     Unusable(ConfigErrors),
+    /// The configuration is that of a node which is no member any more.
+    #[error(transparent)]
+    Over(#[from] MembershipOver),
     /// Keys cannot be read or written.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -77,7 +80,8 @@ pub struct NewCluster {
 /// `service`: the address, where it is told. `false`: there is none.
 ///
 /// # Errors
-/// [`SetupError::Differs`] and [`SetupError::Unusable`].
+/// [`SetupError::Differs`] and [`SetupError::Unusable`]; [`SetupError::Over`] where it says the same
+/// and the node has left, or was removed, since.
 pub fn is_done(
     path: &Path,
     answers: &Answers,
@@ -103,9 +107,15 @@ pub fn is_done(
         differences.push("[[service]] onion is another address".to_owned());
     }
     match differences.is_empty() {
-        true => Ok(true),
+        true => still_a_member(&config.node.state_dir).map(|()| true),
         false => Err(SetupError::Differs { path: path.to_owned(), differences }),
     }
+}
+
+fn still_a_member(state_dir: &Path) -> Result<(), SetupError> {
+    // Keys that are gone are told by whoever needs them.
+    let Ok(identity) = KeyDir::new(state_dir).identity() else { return Ok(()) };
+    Ok(MembershipOver::of(&Store::new(state_dir).load(), &identity.key())?)
 }
 
 /// Makes the first node of a new cluster ready. The configuration must not be there yet.
@@ -228,7 +238,7 @@ mod tests {
 
     use super::*;
     use crate::ident::PeerKey;
-    use crate::message::Door;
+    use crate::message::{Announcement, Door};
 
     struct Fixture {
         dir: tempfile::TempDir,
@@ -324,6 +334,27 @@ mod tests {
           [wireguard] endpoint is "192.0.2.1:51820", not "192.0.2.2:51820"
           [cluster] name is "newsroom", not "other"
         "#);
+    }
+
+    #[test]
+    fn a_node_that_has_left_or_was_removed_is_not_done_but_over() {
+        let fixture = fixture();
+        fixture.found().unwrap();
+        let mut store = Store::new(&fixture.answers.state_dir);
+        let mut state = store.load();
+        let mut after = |change: &dyn Fn(&mut Member)| {
+            change(&mut state.members[0]);
+            store.save(&state);
+            is_done(&fixture.config(), &fixture.answers, None, None)
+        };
+        let said = |left| {
+            let said = Announcement { left, ..crate::daemon::samples::announcement("node-a") };
+            move |member: &mut Member| member.announcement = Some(said.clone())
+        };
+        assert!(after(&said(false)).unwrap());
+        assert!(matches!(after(&said(true)), Err(SetupError::Over(MembershipOver::Left))));
+        let removed = after(&|member| member.certificate.removed = true);
+        assert!(matches!(removed, Err(SetupError::Over(MembershipOver::Removed))));
     }
 
     #[test]

@@ -169,6 +169,7 @@ impl Shell {
             }
         }
         notify.stopping();
+        drop(self.wishes);
         tracing::info!(event = "stopping", "Stopping; what the HSDirs hold stays valid for hours");
         if let Err(error) = std::fs::remove_file(&self.config.control.socket) {
             tracing::debug!(event = "socket", "cannot remove the local socket: {error}");

@@ -23,6 +23,7 @@ mod hearing;
 mod joining;
 mod members;
 mod outbox;
+mod parole;
 mod peer;
 mod pulse;
 mod rank;
@@ -46,6 +47,7 @@ use self::door::DoorKeeper;
 use self::joining::Joining;
 use self::members::Told;
 use self::outbox::{Outbox, Voice};
+use self::parole::Parole;
 use self::peer::Peer;
 use self::refusals::{Load, Refusals};
 use self::registration::Discovery;
@@ -87,6 +89,7 @@ pub(super) struct Mesh {
     wanting: Wanting,
     wishes: Wishes,
     refusals: Refusals,
+    parole: Parole,
     /// Heartbeats of members beyond each one's share.
     load: Load,
     /// Frames of strangers.
@@ -169,6 +172,7 @@ impl Mesh {
             wanting: Wanting::default(),
             wishes: Wishes::default(),
             refusals: Refusals::default(),
+            parole: Parole::default(),
             load: Load::default(),
             strangers: Load::default(),
             told: Told::default(),
@@ -215,6 +219,9 @@ impl Mesh {
             Input::FrameRefused { from, path, reason } => {
                 let name = from.and_then(|key| self.table.name_of(&key)).cloned();
                 self.refuse(name, path, reason, now.mono);
+                if let Some(key) = from.filter(|_| reason == Refusal::Removed) {
+                    self.removed_knocks(key, now.mono);
+                }
             }
             Input::LinkChanged { peer, path, up } => {
                 if let Some(joining) = self.joining.as_mut().filter(|_| up) {
@@ -259,6 +266,7 @@ impl Mesh {
         self.advance_fronts(now.mono);
         self.advance_joining(now);
         self.advance_wishes(now);
+        self.advance_parole(now.mono);
         if self.is_member() {
             self.advance_discovery(now);
             self.advance_wanting(now.mono);
@@ -283,6 +291,7 @@ impl Mesh {
         let always = [
             joining.filter(|_| self.me.announcement.is_some()),
             self.wishes.deadline(),
+            self.parole.deadline(),
             self.sync.deadline(),
             self.told.deadline(),
             self.turns_at,

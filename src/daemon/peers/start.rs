@@ -16,7 +16,7 @@ use crate::daemon::identity::IdentityError;
 use crate::daemon::keys::read_secret;
 use crate::engine::{self, MeshState};
 use crate::hs::keys::MasterKey;
-use crate::ident::{ClusterId, ClusterKey, HsId, Incarnation};
+use crate::ident::{ClusterId, ClusterKey, HsId, Incarnation, PeerKey};
 use crate::message::{Announcement, Certificate, Door, VERSION_MAX_BYTES};
 use crate::transport;
 use crate::wire::{Authority, Certifier, Invitation, cluster_id, derive};
@@ -40,6 +40,38 @@ pub(in crate::daemon) struct Member {
     cluster: ClusterId,
     invitation: Option<Invitation>,
     preshared_key: Option<Zeroizing<[u8; 32]>>,
+}
+
+/// Why a node that was in a cluster is not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MembershipOver {
+    /// It said goodbye.
+    #[error(
+        "this node has left its cluster. To come back: move its configuration away, then run \
+         rustbalance join with a new invitation"
+    )]
+    Left,
+    /// The cluster's word takes it out.
+    #[error(
+        "this node was removed from its cluster, and its keys are good for nothing any more. To \
+         come back: move its configuration and its state_dir away, then run rustbalance join with \
+         a new invitation"
+    )]
+    Removed,
+}
+
+impl MembershipOver {
+    /// What the node with this key wrote down of itself.
+    pub(in crate::daemon) fn of(state: &MeshState, key: &PeerKey) -> Result<(), MembershipOver> {
+        let own = state.members.iter().find(|member| member.certificate.key == *key);
+        match own {
+            Some(own) if own.certificate.removed => Err(MembershipOver::Removed),
+            Some(own) if own.announcement.as_ref().is_some_and(|said| said.left) => {
+                Err(MembershipOver::Left)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The mesh's side of the shell, what comes from the peers, and the engine's settings.
@@ -70,9 +102,11 @@ impl Member {
                 found: certificate.name,
             });
         }
+        let state = believed(state, authority);
+        MembershipOver::of(&state, &identity.key())?;
         Ok(Member {
             cluster: cluster_id(key),
-            state: believed(state, authority),
+            state,
             certifier: keys.certifier()?,
             certificate: Some(certificate),
             preshared_key: preshared_key(config)?,

@@ -51,6 +51,7 @@ impl Mesh {
             Party::Door(door) => self.hear_door(door, path, frame.body, now),
             Party::Peer(key) if self.table.is_removed(&key) => {
                 self.refuse(None, path, Refusal::Removed, now.mono);
+                self.removed_speaks(key, path);
             }
             Party::Peer(key) => match self.table.name_of(&key).cloned() {
                 Some(name) => self.hear_member(&name, key, path, frame, now),

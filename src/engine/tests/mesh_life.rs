@@ -218,6 +218,23 @@ fn the_removed_is_told_and_does_not_come_back() {
 }
 
 #[test]
+fn who_was_removed_while_it_was_away_is_told_when_it_knocks() {
+    let mut world = MeshWorld::of(3, 29);
+    world.kill(2);
+    world.run(12.0);
+    world.say(0, Input::Asked(RequestId(1), Request::Remove { name: name(2), force: false }));
+    world.run(5.0);
+    let told = |report: &MeshReport| *report == MeshReport::WeAreRemoved;
+    assert_eq!(world.nodes[2].said(told), 0);
+    world.start(2);
+    world.run(20.0);
+    assert_eq!(world.nodes[2].said(told), 1);
+    assert_eq!([0, 1].map(|at| world.state(2, at)), [None, None]);
+    let back = |report: &MeshReport| matches!(report, MeshReport::PeerRecovered { .. });
+    assert_eq!([0, 1].map(|at| world.nodes[at].said(back)), [0, 0]);
+}
+
+#[test]
 fn every_front_is_in_the_one_descriptor_that_the_first_in_rank_publishes() {
     let world = serving();
     assert_eq!(listed(&world, 0), [2, 2, 2]);

@@ -209,6 +209,7 @@ impl MeshWorld {
                 }
                 Action::Send { to, path, frame } => self.send(place, to, path, frame),
                 Action::Admit(link) => {
+                    self.nodes[place].banned.remove(&link.key);
                     self.nodes[place].admitted.insert(link.key, link);
                 }
                 Action::Dismiss { key, banned } => {

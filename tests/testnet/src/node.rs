@@ -127,13 +127,39 @@ impl Node {
     /// # Errors
     /// Fails when it does not run or does not end in time.
     pub fn stop(&self) -> Result<bool> {
-        let pid = self.pid().context("the node does not run")?;
-        signal::kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
+        self.signal(Signal::SIGTERM)?;
         let mut child = self.child();
         let running = child.as_mut().context("the node does not run")?;
         let ended = clock::poll(clock::now() + STOP_DEADLINE, POLL, || running.try_wait().ok()?);
         *child = None;
         Ok(ended.context("the node did not end after SIGTERM")?.success())
+    }
+
+    /// Stops it as a machine that swaps or is suspended does (SIGSTOP).
+    ///
+    /// # Errors
+    /// Fails when it does not run.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets a frozen one go on (SIGCONT).
+    ///
+    /// # Errors
+    /// Fails when it does not run.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// Waits until it has ended by itself; gives its exit code.
+    ///
+    /// # Errors
+    /// Fails when it was not started, goes on after `within`, or was ended by a signal.
+    pub fn wait_exit(&self, within: Duration) -> Result<i32> {
+        let mut child = self.child();
+        let running = child.as_mut().context("the node was not started")?;
+        let ended = clock::poll(clock::now() + within, POLL, || running.try_wait().ok()?);
+        ended.context("the node goes on")?.code().context("a signal ended the node")
     }
 
     /// A figure of `/proc/<pid>/status` in bytes, such as `VmRSS` or `VmHWM` (the peak).
@@ -222,6 +248,11 @@ impl Node {
             log.get(from..).is_some_and(|news| news.contains(text)).then_some(log.len())
         });
         found.with_context(|| format!("no {text:?} within {within:?}:\n{}", self.log_tail(30)))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.pid().context("the node does not run")?;
+        Ok(signal::kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
     }
 
     fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {

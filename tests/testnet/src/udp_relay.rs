@@ -31,15 +31,19 @@ pub struct UdpRelay {
 
 #[derive(Debug, Default)]
 struct Rules {
-    blocked: BTreeSet<SocketAddr>,
+    /// Whose datagrams to the node are lost.
+    unheard: BTreeSet<SocketAddr>,
+    /// To whom the node's answers are lost.
+    unanswered: BTreeSet<SocketAddr>,
     block_all: bool,
     carried: u64,
     dropped: u64,
 }
 
 impl Rules {
-    fn carries(&mut self, sender: SocketAddr) -> bool {
-        let carries = !self.block_all && !self.blocked.contains(&sender);
+    fn carries(&mut self, sender: SocketAddr, to_node: bool) -> bool {
+        let blocked = if to_node { &self.unheard } else { &self.unanswered };
+        let carries = !self.block_all && !blocked.contains(&sender);
         *(if carries { &mut self.carried } else { &mut self.dropped }) += 1;
         carries
     }
@@ -68,7 +72,18 @@ impl UdpRelay {
 
     /// Loses what `sender` sends to the node and the node's answers to it.
     pub fn block(&self, sender: SocketAddr) {
-        self.rules().blocked.insert(sender);
+        self.block_to_node(sender);
+        self.block_from_node(sender);
+    }
+
+    /// Loses what `sender` sends to the node; the node's answers arrive.
+    pub fn block_to_node(&self, sender: SocketAddr) {
+        self.rules().unheard.insert(sender);
+    }
+
+    /// Loses what the node answers to `sender`, whom it hears.
+    pub fn block_from_node(&self, sender: SocketAddr) {
+        self.rules().unanswered.insert(sender);
     }
 
     /// Loses everything.
@@ -79,7 +94,8 @@ impl UdpRelay {
     /// Carries everything again.
     pub fn heal(&self) {
         let mut rules = self.rules();
-        rules.blocked.clear();
+        rules.unheard.clear();
+        rules.unanswered.clear();
         rules.block_all = false;
     }
 
@@ -106,13 +122,15 @@ impl Drop for UdpRelay {
 fn relay(socket: &UdpSocket, target: SocketAddr, rules: &Mutex<Rules>, ended: &AtomicBool) {
     let mut flows: BTreeMap<SocketAddr, UdpSocket> = BTreeMap::new();
     let mut buffer = [0; DATAGRAM_MAX_BYTES];
-    let carries =
-        |sender| rules.lock().unwrap_or_else(std::sync::PoisonError::into_inner).carries(sender);
+    let carries = |sender, to_node| {
+        let mut rules = rules.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        rules.carries(sender, to_node)
+    };
     while !ended.load(Ordering::Relaxed) {
         let mut idle = true;
         while let Some((length, sender)) = receive(socket, &mut buffer) {
             idle = false;
-            if carries(sender)
+            if carries(sender, true)
                 && let Some(flow) = flow(&mut flows, sender)
             {
                 let _ = flow.send_to(&buffer[..length], target);
@@ -121,7 +139,7 @@ fn relay(socket: &UdpSocket, target: SocketAddr, rules: &Mutex<Rules>, ended: &A
         for (sender, flow) in &flows {
             while let Some((length, _)) = receive(flow, &mut buffer) {
                 idle = false;
-                if carries(*sender) {
+                if carries(*sender, false) {
                     let _ = socket.send_to(&buffer[..length], sender);
                 }
             }
@@ -162,6 +180,24 @@ mod tests {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         socket
+    }
+
+    #[test]
+    fn one_direction_can_be_blocked_alone() {
+        let (node, near) = (socket(), socket());
+        let relay = UdpRelay::start(node.local_addr().unwrap()).unwrap();
+        let mut buffer = [0; 16];
+        relay.block_from_node(near.local_addr().unwrap());
+        near.send_to(b"heard", relay.address()).unwrap();
+        let (_, to_near) = node.recv_from(&mut buffer).unwrap();
+        node.send_to(b"lost", to_near).unwrap();
+        assert!(near.recv_from(&mut buffer).is_err());
+        relay.heal();
+        relay.block_to_node(near.local_addr().unwrap());
+        near.send_to(b"lost", relay.address()).unwrap();
+        node.send_to(b"heard", to_near).unwrap();
+        assert_eq!(near.recv_from(&mut buffer).unwrap(), (5, relay.address()));
+        assert!(node.recv_from(&mut buffer).is_err());
     }
 
     #[test]
