@@ -4,11 +4,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
+#[path = "../support/fake_tor.rs"]
+#[allow(dead_code, reason = "shared with tests that use other parts")]
+mod fake_tor;
+#[path = "../support/points.rs"]
+#[allow(dead_code, reason = "shared with benches that use other parts")]
+mod points;
+#[path = "../support/site.rs"]
+#[allow(dead_code, reason = "shared with tests that use other parts")]
+mod site;
 #[path = "../support/yard.rs"]
 mod yard;
 
 mod blocked;
 mod deaths;
+mod fronts;
 mod frozen;
 mod hooks;
 mod joining;
