@@ -40,6 +40,9 @@ const HANDSHAKES_PER_S: u64 = 150;
 /// How long a stranger's session lives without a payload.
 const STRANGER_IDLE: Duration = Duration::from_secs(60);
 
+/// How long it lives when it never proved its key: a handshake takes one round trip, over Tor 2 s.
+const UNPROVEN_IDLE: Duration = Duration::from_secs(10);
+
 /// After so many times its patience a silent session is said to be down.
 const PATIENCES_UNTIL_DOWN: u32 = 3;
 
@@ -270,10 +273,15 @@ impl Links {
         let limit = Patience::over(path).silence * PATIENCES_UNTIL_DOWN;
         let lost = ticked.expired || session.silence(now) >= limit;
         let idle = now - session.spoken_at;
+        let unproven = session.tally.handshakes == 0;
         if let Some(to) = to {
             self.transmit(to, ticked.datagram);
         }
-        if transient && idle >= STRANGER_IDLE {
+        if transient && unproven && idle >= UNPROVEN_IDLE {
+            // Such as the bearer of an invitation that is not ours.
+            self.count_refusal(None, path, Refusal::Unauthentic);
+            self.end(link);
+        } else if transient && idle >= STRANGER_IDLE {
             self.end(link);
         } else if lost {
             self.lose(link);

@@ -8,7 +8,7 @@ use boringtun::noise::{HandshakeInit, Packet, Tunn, TunnResult};
 
 use super::{Link, Links, Output};
 use crate::ident::PeerKey;
-use crate::message::{Party, Refusal};
+use crate::message::{Party, Path, Refusal};
 use crate::time::{Bucket, Mono};
 use crate::transport::Event;
 use crate::transport::session::{Outcome, Remote, refusal};
@@ -197,7 +197,10 @@ impl Links {
 
     /// Counts and reports a refusal. Only keys that were told to us are counted by themselves.
     fn refuse(&mut self, key: Option<PeerKey>, from: Remote, reason: Refusal) {
-        let path = from.path();
+        self.count_refusal(key, from.path(), reason);
+    }
+
+    pub(super) fn count_refusal(&mut self, key: Option<PeerKey>, path: Path, reason: Refusal) {
         let told = |key: &PeerKey| self.members.contains_key(key) || self.banned.contains(key);
         *self.refused.entry((key.filter(told), path, reason)).or_default() += 1;
         self.outputs.push_back(Output::Event(Event::Refused { from: key, path, reason }));

@@ -50,6 +50,21 @@ fn a_stranger_is_heard_as_the_owner_of_its_key() {
 }
 
 #[test]
+fn who_knocks_with_an_invitation_that_is_not_ours_is_counted_and_forgotten() {
+    let mut net = Net::pair();
+    net.add(10);
+    knock(&mut net, 10, 2, Path::WireGuard);
+    let now = net.now;
+    net.node(10).links.send(Party::Door(0), Path::WireGuard, b"let me in", now);
+    net.run();
+    net.pass(8 * S);
+    assert_eq!(net.node(2).refusals(), []);
+    net.pass(3 * S);
+    assert!(net.node(2).refusals().contains(&(None, Refusal::Unauthentic)));
+    assert!(net.node(2).payloads().is_empty());
+}
+
+#[test]
 fn strangers_push_out_strangers_only() {
     let mut net = Net::pair();
     net.send(1, 2, b"x");
