@@ -164,8 +164,10 @@ impl Mesh {
             self.me.certificate = Some(entry.certificate);
             self.enter_own();
         }
+        let newest = self.newest_incarnation();
+        let left = |said: &Announcement| said.left && !self.me.leaving;
         if let Some(said) = entry.announcement
-            && said.incarnation > self.newest_incarnation()
+            && (said.incarnation > newest || (said.incarnation == newest && left(&said)))
         {
             self.contradict(said.incarnation, by, now);
         }

@@ -218,6 +218,19 @@ fn the_removed_is_told_and_does_not_come_back() {
 }
 
 #[test]
+fn who_comes_back_in_the_incarnation_of_its_goodbye_is_heard_again() {
+    let mut world = MeshWorld::of(3, 30);
+    world.say(2, Input::Asked(RequestId(1), Request::Leave));
+    world.run(5.0);
+    assert_eq!([0, 1].map(|at| world.state(2, at)), [Some(PeerState::Left); 2]);
+    world.kill(2);
+    world.nodes[2].file.incarnation.0 -= 1;
+    world.start(2);
+    world.run(60.0);
+    assert_eq!([0, 1].map(|at| world.state(2, at)), [Some(PeerState::Alive); 2]);
+}
+
+#[test]
 fn who_was_removed_while_it_was_away_is_told_when_it_knocks() {
     let mut world = MeshWorld::of(3, 29);
     world.kill(2);
