@@ -54,8 +54,8 @@ pub enum MembershipOver {
     /// The cluster's word takes it out.
     #[error(
         "this node was removed from its cluster, and its keys are good for nothing any more. To \
-         come back: move its configuration and its state_dir away, then run rustbalance join with \
-         a new invitation"
+         come back: move its configuration away, and wireguard.key and node.key in keys/ of its \
+         state directory, then run rustbalance join with a new invitation"
     )]
     Removed,
 }
@@ -124,12 +124,15 @@ impl Member {
         invitation: Invitation,
     ) -> Result<Member, StartError> {
         let keys = KeyDir::new(&config.node.state_dir);
+        let store = Store::new(&config.node.state_dir);
+        // Above that of an earlier life, in which it may have said goodbye a moment ago.
+        let incarnation = store.load().incarnation;
         Ok(Member {
             identity: keys.identity_or_new()?,
-            store: Store::new(&config.node.state_dir),
+            store,
             certifier: None,
             certificate: None,
-            state: MeshState::default(),
+            state: MeshState { incarnation, ..MeshState::default() },
             proof: Proof::of_newcomer(invitation.cluster()),
             cluster: invitation.cluster(),
             preshared_key: preshared_key(config)?,
