@@ -31,9 +31,9 @@ pub(super) fn run(arguments: &Arguments, config: &Path) -> Exit {
     }
     match socket::demand::<Done>(&arguments.daemon.path(config), &Request::Leave {}, PATIENCE) {
         Ok(_) => print(
-            "The others know that this node goes, and it has stopped.\n\
-             Started again, it comes back. To prevent that: systemctl disable rustbalance here,\n\
-             and rustbalance remove on another node.\n",
+            "The others know that this node goes, and it has stopped. Keep it so: systemctl disable \
+             rustbalance\nIts keys are still here; to come back it needs a new invitation. For \
+             ever: rustbalance remove, on\nanother node.\n",
         ),
         Err(error) => complain(&error.to_string(), error.exit()),
     }

@@ -132,28 +132,26 @@ fn a_text_that_is_no_invitation_is_refused_at_once() {
 
 #[test]
 fn an_invitation_of_another_cluster_opens_no_door_and_is_seen() {
-    let refused = || {
-        let status = inviter().node.status().unwrap();
-        let rows = status["refused"].as_array().unwrap().clone();
-        let strangers = rows.iter().filter(|row| row["peer"].is_null());
-        strangers.filter_map(|row| row["count"].as_u64()).sum::<u64>()
-    };
-    let before = refused();
-    let theirs: Invitation = inviter().invite(&["--name", "astray"]).parse().unwrap();
+    let yard = Yard::new();
+    let first = yard.founder(Plan::new("node-a"));
+    let theirs: Invitation = first.invite(&["--name", "astray"]).parse().unwrap();
     let foreign = ClusterId([7; 16]);
     let astray = Invitation::generate(foreign, theirs.doors().to_vec(), &mut rand::rng()).unwrap();
-    let machine = newcomer("astray");
+    let mark = first.mark();
+    let machine = yard.machine(Plan::new("astray"));
     std::thread::scope(|scope| {
         let knocking =
             scope.spawn(|| machine.join_for(&astray.to_string(), Duration::from_secs(12)));
-        let seen = poll(PATIENCE, || (refused() > before).then_some(()));
-        assert!(seen.is_some(), "nothing was counted");
+        first.wait_log(mark, "Refused a message from a stranger over WireGuard: not authentic");
         let answer = knocking.join().unwrap();
         assert!(answer.out.contains("over WireGuard, try 2"), "{answer:?}");
         assert_eq!(answer.code, 1, "{answer:?}");
         assert!(answer.err.contains("interrupted\nNothing but keys was written"), "{answer:?}");
     });
     assert!(!machine.node.config_path().exists());
+    let refused = first.node.status().unwrap()["refused"].clone();
+    assert_eq!(refused[0]["peer"], serde_json::Value::Null, "{refused}");
+    assert!(refused[0]["count"].as_u64() >= Some(1), "{refused}");
 }
 
 #[test]

@@ -64,7 +64,8 @@ fn a_removed_node_gets_nothing_and_says_so() {
     c.start();
     assert_eq!(c.node.wait_exit(SOON).unwrap(), LASTING);
     assert!(c.node.log_tail(1).contains("was removed from its cluster"), "{}", c.node.log_tail(3));
-    for thing in [c.node.config_path(), c.state_dir()] {
+    let keys = c.state_dir().join("keys");
+    for thing in [c.node.config_path(), keys.join("wireguard.key"), keys.join("node.key")] {
         std::fs::rename(&thing, thing.with_extension("old")).unwrap();
     }
     c.join(&a.invite(&["--name", "node-c"])).done();
