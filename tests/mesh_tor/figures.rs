@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::machines::Machine;
 use crate::paths::{BACK_WITHIN, left, returned};
 use crate::yard::now;
-use crate::{MEMBERS, SOON, binary, stage};
+use crate::{MEMBERS, SOON, stage};
 
 /// Cuts of one pair after the other, each held so long by turns.
 const CUTS: usize = 12;
@@ -44,7 +44,7 @@ fn how_long_until_tor_carries_heartbeats_and_until_wireguard_does_again() {
 #[ignore = "a minute of rest"]
 fn what_a_node_costs_in_a_cluster_at_rest() {
     let stage = stage();
-    println!("the program: {}", binary().parent().unwrap().file_name().unwrap().display());
+    println!("the program: {}", stage.binary.parent().unwrap().file_name().unwrap().display());
     stage.network.keep_clear_of_boundaries(WATCHED + LEFT_ALONE, SOON);
     rest(LEFT_ALONE);
     let used = || -> Vec<Duration> {

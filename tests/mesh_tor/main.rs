@@ -47,6 +47,8 @@ struct Stage {
     members: Vec<Machine>,
     /// In the order of [`NEWCOMERS`]; not in the cluster yet.
     newcomers: Vec<Machine>,
+    /// What the nodes run.
+    binary: PathBuf,
     network: Network,
     _yard: Yard,
 }
@@ -78,7 +80,7 @@ impl Stage {
             other.join(&first.invite(&["--name", &other.name, "--publisher"])).done();
             other.start();
         }
-        Stage { onion, members: machines, newcomers, network, _yard: yard }
+        Stage { onion, members: machines, newcomers, binary, network, _yard: yard }
     }
 
     fn member(&self, name: &str) -> &Machine {
