@@ -76,7 +76,7 @@ async fn node(number: u8) -> (Transport, mpsc::Receiver<Event>, PeerKey) {
         preshared_key: None,
         cluster: ClusterId([1; 16]),
         listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
-        streams: false,
+        stream_port: None,
         keepalive: Duration::from_secs(25),
     };
     let transport = transport::bind(settings, sender).await.unwrap();

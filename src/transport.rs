@@ -16,7 +16,7 @@
 //!   and counted ([`Counters::unheard`]); refusals are reported while it is at most half full, and
 //!   counted always.
 //! - **Nothing leaves over UDP** when [`Settings::listen`] is `None`, and nothing over streams when
-//!   [`Settings::streams`] is false.
+//!   [`Settings::stream_port`] is `None`.
 //! - The task ends when all handles are dropped.
 
 mod inner;
@@ -58,11 +58,33 @@ pub struct Settings {
     pub cluster: ClusterId,
     /// Where WireGuard listens; port 0 takes any. `None`: no WireGuard over UDP.
     pub listen: Option<SocketAddr>,
-    /// Whether onion streams are accepted and dialled.
-    pub streams: bool,
+    /// The port on loopback where onion streams are accepted; 0 takes any. `None`: none are
+    /// accepted, and none dialled.
+    pub stream_port: Option<u16>,
     /// Send something to a member over UDP when nothing was sent for so long: keeps the doors of
     /// address translators open.
     pub keepalive: Duration,
+}
+
+/// A socket of ours could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// That of WireGuard.
+    #[error("cannot open the UDP socket {address}: {cause}")]
+    Udp {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// That to which our onion services lead.
+    #[error("cannot open TCP port {port} on loopback: {cause}")]
+    Streams {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        cause: io::Error,
+    },
 }
 
 /// Somebody with whom sessions are kept.
@@ -193,15 +215,15 @@ pub fn public_key(private_key: &[u8; 32]) -> PeerKey {
 ///
 /// # Errors
 /// When a socket cannot be bound.
-pub async fn bind(settings: Settings, events: mpsc::Sender<Event>) -> io::Result<Transport> {
+pub async fn bind(settings: Settings, events: mpsc::Sender<Event>) -> Result<Transport, BindError> {
     let (commands, inbox) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared::default());
     let sockets = task::Sockets::bind(&settings).await?;
     let transport = Transport {
         commands,
         shared: Arc::clone(&shared),
-        local_endpoint: sockets.local_endpoint()?,
-        stream_port: sockets.stream_port()?,
+        local_endpoint: sockets.local_endpoint(),
+        stream_port: sockets.stream_port(),
     };
     tokio::spawn(task::Task::new(&settings, sockets, inbox, events, shared).run());
     Ok(transport)

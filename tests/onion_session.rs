@@ -37,7 +37,7 @@ async fn node(number: u8) -> (Transport, mpsc::Receiver<Event>) {
         preshared_key: None,
         cluster: ClusterId([1; 16]),
         listen: None,
-        streams: true,
+        stream_port: Some(0),
         keepalive: Duration::from_secs(25),
     };
     (transport::bind(settings, sender).await.unwrap(), events)

@@ -70,6 +70,7 @@ pub(crate) fn peer(name: &str) -> PeerView {
         state: PeerState::Alive,
         missed: 0,
         last_heard: Some(Duration::from_millis(2100)),
+        heard_over: [Some(Duration::from_millis(2100)), None],
         path: Some(Path::WireGuard),
         rtt: Some(Duration::from_millis(14)),
         vouched_by: None,

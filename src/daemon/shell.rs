@@ -81,6 +81,8 @@ pub(super) struct Shell {
     /// `None`: this node is alone.
     peers: Option<Peers>,
     peer_events: Option<mpsc::Receiver<transport::Event>>,
+    /// The SOCKS port that tor has, if any; `None`: it has not said since it came up.
+    socks: Option<Option<SocketAddr>>,
     wishes: Wishes,
     /// What the engine is told next.
     inputs: VecDeque<Input>,
@@ -105,6 +107,7 @@ impl Shell {
         Shell {
             peers,
             peer_events,
+            socks: None,
             wishes: Wishes::default(),
             inputs: VecDeque::new(),
             news: Vec::new(),
@@ -367,7 +370,10 @@ impl Shell {
                     self.tell(Input::ConsensusArrived);
                 }
             }
-            Event::Signal(name) if name == "RELOAD" => self.tell(Input::InstanceTouched),
+            Event::Signal(name) if name == "RELOAD" => {
+                self.tell(Input::InstanceTouched);
+                self.find_socks();
+            }
             Event::Signal(_) | Event::NetworkLiveness { .. } => {}
             Event::Unparsed { line } => {
                 let keyword = line.split(' ').next().unwrap_or_default();

@@ -18,6 +18,13 @@ pub struct Node {
     pub dead_at: Option<u32>,
     /// How long ago it was heard last; `None`: never, or it is the node itself.
     pub seen_s: Option<u64>,
+    /// How long ago it was heard over WireGuard.
+    #[serde(default)]
+    pub seen_wg_s: Option<u64>,
+    /// How long ago it was heard over Tor; while WireGuard carries the heartbeats, less than a
+    /// minute means that the way over Tor stands ready.
+    #[serde(default)]
+    pub seen_tor_s: Option<u64>,
     /// The way heartbeats go; `None`: none works, or it is the node itself.
     pub path: Option<PathName>,
     /// The last round trip.
@@ -56,6 +63,8 @@ impl Node {
             missed: 0,
             dead_at: None,
             seen_s: None,
+            seen_wg_s: None,
+            seen_tor_s: None,
             path: None,
             rtt_s: None,
             intro_established: None,

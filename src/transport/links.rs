@@ -121,7 +121,7 @@ impl Links {
         let identity = Identity::new(*settings.private_key);
         let gate = RateLimiter::new(&identity.public, HANDSHAKES_PER_S);
         let udp = settings.listen.is_some().then_some(Path::WireGuard);
-        let tor = settings.streams.then_some(Path::Tor);
+        let tor = settings.stream_port.map(|_| Path::Tor);
         Links {
             identity,
             cluster: settings.cluster,

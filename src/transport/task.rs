@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::links::{Links, Output};
 use super::session::{DATAGRAM_MAX_BYTES, Remote};
 use super::stream::{self, Heard, Writer};
-use super::{Command, Event, Settings, Shared};
+use super::{BindError, Command, Event, Settings, Shared};
 use crate::time::Mono;
 
 /// How often the sessions look at the clock.
@@ -31,30 +31,39 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Binds what the settings ask for; streams come in on loopback, at any port.
-    pub(super) async fn bind(settings: &Settings) -> io::Result<Sockets> {
+    /// Binds what the settings ask for; streams come in on loopback.
+    pub(super) async fn bind(settings: &Settings) -> Result<Sockets, BindError> {
         let udp = match settings.listen {
-            Some(address) => Some(UdpSocket::bind(address).await?),
+            Some(address) => {
+                let opened = open_udp(address).await;
+                Some(opened.map_err(|cause| BindError::Udp { address, cause })?)
+            }
             None => None,
         };
-        if let Some(socket) = &udp {
-            // Until the runtime has seen it writable, it takes no datagram.
-            socket.writable().await?;
-        }
-        let streams = match settings.streams {
-            true => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
-            false => None,
+        let streams = match settings.stream_port {
+            Some(port) => {
+                let opened = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+                Some(opened.map_err(|cause| BindError::Streams { port, cause })?)
+            }
+            None => None,
         };
         Ok(Sockets { udp, streams })
     }
 
-    pub(super) fn local_endpoint(&self) -> io::Result<Option<SocketAddr>> {
-        self.udp.as_ref().map(UdpSocket::local_addr).transpose()
+    pub(super) fn local_endpoint(&self) -> Option<SocketAddr> {
+        self.udp.as_ref()?.local_addr().ok()
     }
 
-    pub(super) fn stream_port(&self) -> io::Result<Option<SocketAddr>> {
-        self.streams.as_ref().map(TcpListener::local_addr).transpose()
+    pub(super) fn stream_port(&self) -> Option<SocketAddr> {
+        self.streams.as_ref()?.local_addr().ok()
     }
+}
+
+async fn open_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address).await?;
+    // Until the runtime has seen it writable, it takes no datagram.
+    socket.writable().await?;
+    Ok(socket)
 }
 
 pub(super) struct Task {

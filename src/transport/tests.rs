@@ -22,7 +22,7 @@ fn settings(number: u8) -> Settings {
         preshared_key: None,
         cluster: ClusterId([1; 16]),
         listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
-        streams: true,
+        stream_port: Some(0),
         keepalive: Duration::from_secs(25),
     }
 }

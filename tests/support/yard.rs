@@ -46,6 +46,7 @@ pub(crate) struct Plan {
     tor: bool,
     wireguard: bool,
     relayed: bool,
+    binary: PathBuf,
     lines: Vec<(String, String)>,
 }
 
@@ -89,6 +90,7 @@ impl Plan {
             tor: false,
             wireguard: true,
             relayed: false,
+            binary: PathBuf::from(env!("CARGO_BIN_EXE_rustbalance")),
             lines: Vec::new(),
         }
     }
@@ -110,6 +112,12 @@ impl Plan {
     /// The others are told the address of a relay.
     pub(crate) fn relayed(mut self) -> Plan {
         self.relayed = true;
+        self
+    }
+
+    /// Another build of the program.
+    pub(crate) fn binary(mut self, binary: &Path) -> Plan {
+        self.binary = binary.to_owned();
         self
     }
 
@@ -138,9 +146,8 @@ impl Yard {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let own = IpAddr::V4(Ipv4Addr::new(127, self.net[0], self.net[1], number));
         let socket = SocketAddr::new(own, PORT);
-        let binary = Path::new(env!("CARGO_BIN_EXE_rustbalance"));
         // The directory is not called after the node: two may have one name.
-        let node = Node::new(&self.ground, &format!("{number}"), binary).unwrap();
+        let node = Node::new(&self.ground, &format!("{number}"), &plan.binary).unwrap();
         let relay = plan.relayed.then(|| UdpRelay::start(socket).unwrap());
         let name = plan.name.clone();
         let fresh = || address::onion(&MasterKey::generate(&mut rand::rng()).id());
@@ -183,7 +190,17 @@ impl Yard {
 impl Machine {
     /// `rustbalance init` with a new public address.
     pub(crate) fn init(&self) -> Answer {
-        let answer = self.set_up(&["init", "--cluster", "newsroom", "--new-key"], b"", PATIENCE);
+        self.init_as(&["--new-key"], b"")
+    }
+
+    /// `rustbalance init` with the key of a public address.
+    pub(crate) fn init_with(&self, key: &[u8]) -> Answer {
+        self.init_as(&["--key-file", "-"], key)
+    }
+
+    fn init_as(&self, address: &[&str], input: &[u8]) -> Answer {
+        let command = [&["init", "--cluster", "newsroom"], address].concat();
+        let answer = self.set_up(&command, input, PATIENCE);
         self.complete(&answer);
         answer
     }
@@ -248,7 +265,7 @@ impl Machine {
     }
 
     fn run_for(&self, arguments: &[&str], input: &[u8], within: Duration) -> Answer {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rustbalance"));
+        let mut command = Command::new(&self.plan.binary);
         command.arg("--config").arg(self.node.config_path()).args(arguments);
         command.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET").env("NO_COLOR", "1");
         command.env("LC_ALL", "C.UTF-8");

@@ -49,7 +49,7 @@ fn endpoint(at: SocketAddr, ready: std::sync::mpsc::Sender<SocketAddr>) -> Seen 
             preshared_key: Some(Zeroizing::new(PRESHARED)),
             cluster: CLUSTER,
             listen: Some(at),
-            streams: false,
+            stream_port: None,
             keepalive: Duration::from_secs(25),
         };
         let (sender, mut events) = mpsc::channel(100);

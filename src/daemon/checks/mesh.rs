@@ -128,7 +128,8 @@ fn dead(peer: &PeerView, silent: Option<&str>, config: &Config, status: &Status)
 
 fn fallback(peer: &PeerView, config: &Config) -> Option<Check> {
     let alive = matches!(peer.state, PeerState::Alive | PeerState::Suspect);
-    if !alive || !config.wireguard.enabled || peer.path != Some(Path::Tor) {
+    let without = peer.endpoint.is_none() && peer.heard_over[0].is_none();
+    if !alive || without || !config.wireguard.enabled || peer.path != Some(Path::Tor) {
         return None;
     }
     let name = peer.name.as_str();
@@ -240,6 +241,12 @@ mod tests {
                 ..peer("twice")
             },
             PeerView { path: Some(Path::Tor), ..peer("round-about") },
+            PeerView {
+                path: Some(Path::Tor),
+                endpoint: None,
+                heard_over: [None, silent],
+                ..peer("tor-only")
+            },
             PeerView { clock_bad: true, clock_ahead_s: Some(-31), ..peer("late") },
         ]);
         let clash: NodeId = "twin".parse().unwrap();

@@ -88,6 +88,8 @@ fn peer_node(status: &Status, node: &Node<'_>, peer: &PeerView) -> status::Node 
         missed: peer.missed,
         dead_at: Some(node.config.resilience.dead_threshold),
         seen_s: peer.last_heard.map(|ago| ago.as_secs()),
+        seen_wg_s: peer.heard_over[0].map(|ago| ago.as_secs()),
+        seen_tor_s: peer.heard_over[1].map(|ago| ago.as_secs()),
         path: peer.path.filter(|_| there).map(path_name),
         rtt_s: peer.rtt.filter(|_| there).map(|rtt| rtt.as_secs_f64()),
         intro_established: there.then_some(u32::from(peer.points)),

@@ -18,7 +18,7 @@ use crate::engine::{self, MeshState};
 use crate::hs::keys::MasterKey;
 use crate::ident::{ClusterId, ClusterKey, HsId, Incarnation, PeerKey};
 use crate::message::{Announcement, Certificate, Door, VERSION_MAX_BYTES};
-use crate::transport;
+use crate::transport::{self, BindError};
 use crate::wire::{Authority, Certifier, Invitation, cluster_id, derive};
 
 /// Frames that may wait for the loop.
@@ -161,15 +161,15 @@ impl Member {
             preshared_key: self.preshared_key.clone(),
             cluster: self.cluster,
             listen: config.wireguard.enabled.then_some(config.wireguard.listen),
-            streams: tor,
+            stream_port: tor.then_some(config.coordination.stream_port),
             keepalive: config.wireguard.keepalive,
         };
         let transport = transport::bind(settings, events_in).await.map_err(|error| {
-            let listen = config.wireguard.listen;
-            StartError::Socket(anyhow::anyhow!(
-                "cannot open the UDP socket {listen}: {error}. Is another program there? Set \
-                 [wireguard] listen"
-            ))
+            let option = match error {
+                BindError::Udp { .. } => "[wireguard] listen",
+                BindError::Streams { .. } => "[coordination] stream_port",
+            };
+            StartError::Socket(anyhow::anyhow!("{error}. Is another program there? Set {option}"))
         })?;
         let join =
             MasterKey::from_seed(&derive(JOIN_SERVICE, self.identity.coordination.expanded()));

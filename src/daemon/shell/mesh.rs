@@ -63,7 +63,7 @@ impl Shell {
         }
     }
 
-    /// Tor is there: how are the other nodes called over it?
+    /// Tor is there, or has read its torrc again: how are the other nodes called over it?
     pub(super) fn find_socks(&mut self) {
         if self.peers.is_none() {
             return;
@@ -80,19 +80,28 @@ impl Shell {
 
     pub(super) fn on_socks(&mut self, port: Option<SocketAddr>) {
         let Some(peers) = &mut self.peers else { return };
+        let known = self.socks.replace(port);
+        if known == Some(port) {
+            return;
+        }
         peers.set_socks(port);
-        if port.is_none() {
-            tracing::warn!(
+        match port {
+            None => tracing::warn!(
                 event = "no_socks",
                 "Tor has no SOCKS port: the other nodes are called over WireGuard alone. Set \
                  SocksPort in the torrc, or [tor] socks"
-            );
+            ),
+            Some(_) if known.is_some() => {
+                tracing::info!(event = "socks", "Tor has a SOCKS port now");
+            }
+            Some(_) => {}
         }
         self.tell(Input::TorPathChanged(port.is_some()));
     }
 
     /// Tor is gone, and with it our services and the way to others'.
     pub(super) fn on_tor_lost(&mut self) {
+        self.socks = None;
         if let Some(peers) = &mut self.peers {
             peers.tor_lost();
             self.tell(Input::TorPathChanged(false));

@@ -24,7 +24,9 @@ impl Mesh {
                 }
                 Signal::Dead { peer } => self.died(peer, now.mono),
                 Signal::PathChanged { peer, path, silent } => {
-                    self.outbox.report(MeshReport::PathChanged { peer, path, silent });
+                    if path == Path::WireGuard || self.may_have_wireguard(&peer) {
+                        self.outbox.report(MeshReport::PathChanged { peer, path, silent });
+                    }
                 }
                 Signal::BeatFailed { peer } => {
                     if let Some(peer) = self.peers.get_mut(&peer) {
@@ -37,6 +39,14 @@ impl Mesh {
                 }
             }
         }
+    }
+
+    /// It says where its WireGuard listens, or was heard over it. Of anybody else nothing better
+    /// than Tor is to be expected.
+    fn may_have_wireguard(&self, name: &NodeId) -> bool {
+        let said = self.table.of(name).and_then(|member| member.announcement.as_ref());
+        let heard = self.peers.get(name).is_some_and(|peer| peer.received[0] > 0);
+        heard || said.is_some_and(|said| said.endpoint.is_some())
     }
 
     fn beat(&mut self, name: &NodeId, path: Path, beat: u64, now: Now) {

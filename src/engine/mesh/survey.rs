@@ -71,6 +71,7 @@ impl Mesh {
             state: PeerState::Joining,
             missed: 0,
             last_heard: None,
+            heard_over: [None; 2],
             path: None,
             rtt: None,
             vouched_by: None,

@@ -73,6 +73,9 @@ pub struct PeerView {
     pub missed: u32,
     /// Heard last so long ago; `None`: never.
     pub last_heard: Option<Duration>,
+    /// Heard last over WireGuard and over Tor so long ago; `None`: never. A path that is not in use
+    /// and was heard lately stands ready.
+    pub heard_over: [Option<Duration>; 2],
     /// The path of our heartbeats; `None`: none works.
     pub path: Option<Path>,
     /// The last round trip.

@@ -1,7 +1,7 @@
 //! What goes wrong between nodes: rumours, clashes, floods, clocks, stale frames, lost state.
 
 use super::super::*;
-use super::mesh_world::{MeshWorld, entry, heartbeat, key, name};
+use super::mesh_world::{MeshWorld, entry, heartbeat, key, name, token};
 use crate::ident::{Incarnation, NodeId};
 use crate::message::{Answer, Body, Frame, Party, Path, Refusal, Verdict, Vitals};
 
@@ -274,6 +274,26 @@ fn a_node_that_stood_still_accuses_nobody() {
 }
 
 #[test]
+fn of_a_member_without_wireguard_nobody_says_that_it_is_silent() {
+    for (endpoint, said) in [(None, false), (Some(([192, 0, 2, 9], 1).into()), true)] {
+        let mut world = MeshWorld::of(2, 59);
+        world.say(0, Input::TokenIssued(Box::new(token(30, 0))));
+        world.add_newcomer(2, 30);
+        let mesh = world.nodes[2].mesh();
+        mesh.wireguard = false;
+        mesh.announcement.endpoint = endpoint;
+        for other in [0, 1] {
+            world.cut(2, other, &[Path::WireGuard]);
+        }
+        world.start(2);
+        world.run(60.0);
+        world.assert_agreed();
+        let changed = |report: &MeshReport| matches!(report, MeshReport::PathChanged { silent, .. } if !silent.is_zero());
+        assert_eq!([0, 1].map(|at| world.nodes[at].said(changed) > 0), [said; 2]);
+    }
+}
+
+#[test]
 fn blocked_udp_moves_heartbeats_to_tor_and_back_without_a_death() {
     let mut world = MeshWorld::of(3, 54);
     world.cut(0, 1, &[Path::WireGuard]);
@@ -294,10 +314,10 @@ fn blocked_udp_moves_heartbeats_to_tor_and_back_without_a_death() {
 fn invitations_are_known_to_every_bootstrap_node() {
     let mut world = MeshWorld::of(3, 55);
     world.cut(0, 2, &Path::BOTH);
-    world.say(0, Input::TokenIssued(Box::new(super::mesh_world::token(80, 0))));
+    world.say(0, Input::TokenIssued(Box::new(token(80, 0))));
     world.run(5.0);
     let knows = |world: &MeshWorld, at| {
-        world.view(at).tokens.iter().any(|token| token.id == super::mesh_world::token(80, 0).id)
+        world.view(at).tokens.iter().any(|known| known.id == token(80, 0).id)
     };
     assert!(knows(&world, 1) && knows(&world, 2));
     world.kill(1);

@@ -119,10 +119,27 @@ async fn a_datagram_in_pieces_is_one_datagram() {
 }
 
 #[tokio::test]
+async fn streams_come_in_at_the_port_that_was_asked_for_or_the_taken_one_is_named() {
+    let a = Node::start(1).await;
+    let port = a.transport.stream_port().unwrap().port();
+    let again = Settings { stream_port: Some(port), ..settings(2) };
+    let taken = bind(again.clone(), mpsc::channel(1).0).await.unwrap_err();
+    assert!(matches!(taken, BindError::Streams { port: named, .. } if named == port));
+    drop(a);
+    let b = loop {
+        match bind(again.clone(), mpsc::channel(1).0).await {
+            Ok(transport) => break transport,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(b.stream_port(), Some((Ipv4Addr::LOCALHOST, port).into()));
+}
+
+#[tokio::test]
 async fn without_streams_nothing_is_accepted_or_dialled() {
     let proxy = Proxy::start().await;
     let mut off = settings(1);
-    off.streams = false;
+    off.stream_port = None;
     let (a, b) = (Node::with(1, &off, 100).await, Node::start(2).await);
     a.transport.set_socks(Some(proxy.port));
     a.knows(&b, Some(onion()));

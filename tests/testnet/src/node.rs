@@ -19,6 +19,13 @@ use serde_json::Value;
 use crate::clock;
 use crate::ground::Ground;
 
+/// Fields of `/proc/<pid>/stat` (proc(5)), counted from the one after the name.
+const USER_TIME: usize = 11;
+const SYSTEM_TIME: usize = 12;
+
+/// The unit of both: Linux counts a hundredth of a second, whatever its own ticks are.
+const TICK_MS: u64 = 10;
+
 const POLL: Duration = Duration::from_millis(50);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -169,6 +176,14 @@ impl Node {
         let line = status.lines().find_map(|line| line.strip_prefix(&wanted))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kib * 1024)
+    }
+
+    /// How long processors have worked for it since its start.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?)).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        let ticks = |place: usize| fields.get(place)?.parse::<u64>().ok();
+        Some(Duration::from_millis((ticks(USER_TIME)? + ticks(SYSTEM_TIME)?) * TICK_MS))
     }
 
     /// Its status document, read from the local socket as any program would.

@@ -354,6 +354,7 @@ impl Peer {
         view.state = self.state;
         view.missed = self.missed;
         view.last_heard = self.heard.map(|heard| now - heard);
+        view.heard_over = [0, 1].map(|lane| self.lanes[lane].heard.map(|heard| now - heard));
         view.path = Some(self.path).filter(|_| works && lane.failing.is_none());
         view.rtt = lane.rtt;
         view.vouched_by = self.vouched_by(means, now).cloned();
@@ -434,7 +435,8 @@ impl Peer {
 
     /// Sends heartbeats over this path from now on.
     fn take(&mut self, path: Path, now: Mono, out: &mut Vec<Signal>) {
-        let silent = self.lane(self.path).heard.map_or(Duration::ZERO, |heard| now - heard);
+        let lane = self.lane(self.path);
+        let silent = lane.heard.or(lane.failing).map_or(Duration::ZERO, |since| now - since);
         self.path = path;
         match path {
             Path::WireGuard => self.comeback.returned(now),

@@ -193,6 +193,7 @@ fn view_of(bench: &Bench, name: &str) -> PeerView {
         state: PeerState::Joining,
         missed: 0,
         last_heard: None,
+        heard_over: [None; 2],
         path: None,
         rtt: None,
         vouched_by: None,

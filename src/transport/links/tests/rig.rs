@@ -39,7 +39,7 @@ pub(super) fn settings(number: u8) -> Settings {
         preshared_key: Some(Zeroizing::new([99; 32])),
         cluster: ClusterId([1; 16]),
         listen: Some(address(number)),
-        streams: true,
+        stream_port: Some(0),
         keepalive: Duration::from_secs(25),
     }
 }
