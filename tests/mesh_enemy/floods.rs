@@ -33,7 +33,8 @@ fn a_member_that_floods_is_held_off_and_asked_to_wait() {
     let bodies = [heartbeat(), Body::PullMembers, Body::PullRoster, Body::AskSeen(victim())];
     pour(PER_SECOND, |n| enemy.say(bodies[n as usize % bodies.len()].clone()));
     let answers = enemy.heard();
-    let busy = |body: &Body| matches!(body, Body::Answer(a) if matches!(a.verdict, Verdict::Busy { .. }));
+    let busy =
+        |body: &Body| matches!(body, Body::Answer(a) if matches!(a.verdict, Verdict::Busy { .. }));
     assert!(answers.iter().any(|frame| busy(&frame.body)), "it was never asked to wait");
     scene.refused(Some(TRAITOR), "too many", u64::from(PER_SECOND));
     scene.calm();

@@ -43,7 +43,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let (path, to) = (file.as_ref().unwrap().path(), to.join(file.unwrap().file_name()));
-        if path.is_dir() { copy(&path, &to) } else { std::fs::copy(&path, &to).map(|_| ()).unwrap() }
+        if path.is_dir() {
+            copy(&path, &to)
+        } else {
+            std::fs::copy(&path, &to).map(|_| ()).unwrap()
+        }
     }
 }
 
