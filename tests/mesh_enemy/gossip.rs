@@ -4,6 +4,7 @@ use rustbalance::ident::Incarnation;
 use rustbalance::message::Body;
 
 use crate::enemy::{named, victim};
+use crate::loot::Loot;
 use crate::scene::{Scene, TRAITOR, VICTIM, WITNESS};
 use crate::yard::entry;
 
@@ -32,7 +33,7 @@ fn rumours_without_end_make_few_contradictions() {
         enemy.say(Body::Dead(victim(), incarnation));
     }
     enemy.greet();
-    let highest = enemy.heard().iter().map(|frame| frame.incarnation).max().unwrap_or_default();
+    let highest = Loot::of(&scene.victim).incarnation;
     assert!(highest < incarnation, "every rumour moved it: {highest:?}");
     let told = scene.victims_news().matches("believes that this node is dead").count();
     assert_eq!(told, 1, "said once");

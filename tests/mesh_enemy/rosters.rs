@@ -56,17 +56,11 @@ fn a_roster_that_is_none_is_refused() {
 #[test]
 fn points_of_another_front_are_refused() {
     let scene = Scene::new();
-    let (mut honest, _) = {
-        let machine = scene.member("honest", &[]);
-        machine.node.kill();
-        let loot = crate::loot::Loot::of(&machine);
-        (Enemy::member(&scene, &loot), loot)
-    };
-    let machine = scene.yard.joined(&scene.victim, &[], crate::yard::Plan::new(TRAITOR));
-    machine.node.kill();
-    let mut enemy = Enemy::member(&scene, &crate::loot::Loot::of(&machine));
+    let (mut enemy, _) = scene.traitor(&[]);
+    let (mut honest, _) = scene.seized("honest", &[]);
     roster(&mut honest, 1, &[1, 2, 3]);
-    honest.greet();
+    honest.say(Body::AskSeen(crate::enemy::victim()));
+    honest.hear("when", |frame| matches!(frame.body, Body::Seen(..)).then_some(()));
     roster(&mut enemy, 1, &[3, 4, 5]);
     scene.refused(Some(TRAITOR), "not for its sender to say", 1);
     assert!(points_of(&scene, "honest").is_some());

@@ -39,6 +39,8 @@ impl Scene {
         victim.relay.iter().for_each(testnet::UdpRelay::record);
         let witness = yard.joined(&victim, &["--publisher"], plan(WITNESS));
         wait_agreed(&[&victim, &witness]);
+        wait_quick(&victim, &witness);
+        wait_quick(&witness, &victim);
         let marks = [victim.mark(), witness.mark()];
         Scene { yard, victim, witness, marks }
     }
@@ -46,13 +48,20 @@ impl Scene {
     /// One more member.
     pub(crate) fn member(&self, name: &str, rights: &[&str]) -> Machine {
         let machine = self.yard.joined(&self.victim, rights, plan(name));
-        wait_agreed(&[&self.victim, &self.witness, &machine]);
+        self.witness.wait_sees(&machine, "alive");
+        self.victim.wait_sees(&machine, "alive");
+        machine.wait_sees(&self.witness, "alive");
         machine
     }
 
-    /// A member with these rights whose machine stands still and whose files the enemy has.
+    /// The member that the enemy is.
     pub(crate) fn traitor(&self, rights: &[&str]) -> (Enemy, Loot) {
-        let machine = self.member(TRAITOR, rights);
+        self.seized(TRAITOR, rights)
+    }
+
+    /// A member with these rights whose machine stands still and whose files the enemy has.
+    pub(crate) fn seized(&self, name: &str, rights: &[&str]) -> (Enemy, Loot) {
+        let machine = self.member(name, rights);
         machine.node.kill();
         let loot = Loot::of(&machine);
         (Enemy::member(self, &loot), loot)
@@ -96,8 +105,7 @@ impl Scene {
         let pairs = [(&self.victim, &self.witness), (&self.witness, &self.victim)];
         for ((one, other), mark) in pairs.into_iter().zip(self.marks) {
             let status = one.wait_sees(other, "alive");
-            let rtt = entry(&status, &other.name)["rtt_s"].as_f64();
-            assert!(rtt.is_some_and(|rtt| rtt < 0.5), "{} answers in {rtt:?}", other.name);
+            assert!(answers_quickly(&status, other), "{} is slow: {status:#}", other.name);
             let news = one.news(mark);
             let missed = format!("Peer {} missed", other.name);
             let dead = format!("Peer {} declared DEAD", other.name);
@@ -110,6 +118,16 @@ impl Scene {
     pub(crate) fn victims_news(&self) -> String {
         self.victim.news(self.marks[0])
     }
+}
+
+/// The last round trip took a fraction of the time after which a heartbeat is tried again.
+fn answers_quickly(status: &Value, peer: &Machine) -> bool {
+    entry(status, &peer.name)["rtt_s"].as_f64().is_some_and(|rtt| rtt < 0.3)
+}
+
+/// The first heartbeats wait for handshakes that cross.
+fn wait_quick(one: &Machine, other: &Machine) {
+    one.wait("answered quickly", |status| answers_quickly(status, other));
 }
 
 /// How often `who` was refused because of `why`, as the status document says.
