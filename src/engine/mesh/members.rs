@@ -75,6 +75,7 @@ impl Mesh {
         }
         self.me.signing = None;
         self.me.incarnation = announcement.incarnation;
+        self.rumours.announced(announcement.incarnation);
         self.outbox.reborn(announcement.incarnation);
         if self.outbox.voice == Voice::Silent {
             self.outbox.voice = Voice::Full;
@@ -178,15 +179,17 @@ impl Mesh {
         let other = own.is_some_and(|own| {
             own.incarnation == said.incarnation && own.signature != said.signature
         });
+        let strange = other || !self.rumours.made(said.incarnation);
+        if strange && self.rumours.strange_word(said.incarnation, now) {
+            self.outbox.report(MeshReport::IdentityTwice);
+        }
         if other || said.incarnation > self.newest_incarnation() {
-            if self.rumours.strange_word(said.incarnation, now) {
-                self.outbox.report(MeshReport::IdentityTwice);
-            }
             self.contradict(said.incarnation, by, now);
         }
     }
 
-    /// Somebody says what we never said, in this incarnation: we say better in a higher one.
+    /// Somebody says what we never said, in this incarnation: we say better in a higher one, unless
+    /// we did so just now.
     fn contradict(&mut self, rumour: Incarnation, by: Option<&NodeId>, now: Mono) {
         if rumour >= INCARNATION_MAX || !self.rumours.may_contradict(now) {
             return;

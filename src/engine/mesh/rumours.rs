@@ -5,6 +5,7 @@
 //! end are therefore contradicted ever more rarely. None gets lost by that: whoever holds it says it
 //! again as long as its table differs from ours.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::ident::Incarnation;
@@ -24,11 +25,16 @@ const STRANGE_WORDS: u32 = 3;
 /// How long somebody who has our keys is remembered.
 const TWIN_MEMORY: Duration = Duration::from_secs(600);
 
+/// So many of our own incarnations are remembered.
+const MADE_MAX: usize = 64;
+
 /// Rumours about this node.
 #[derive(Debug, Default)]
 pub(super) struct Rumours {
     contradicted: Option<Mono>,
     wait: Duration,
+    /// In which we have spoken since we began.
+    made: BTreeSet<Incarnation>,
     newest: Incarnation,
     strange: u32,
     twin: Option<Mono>,
@@ -45,6 +51,20 @@ impl Rumours {
         self.wait = if first { WAIT_MIN } else { WAIT_MAX.min(self.wait * 2) };
         self.contradicted = Some(now);
         true
+    }
+
+    /// We have announced ourselves in this incarnation.
+    pub(super) fn announced(&mut self, incarnation: Incarnation) {
+        self.made.insert(incarnation);
+        if self.made.len() > MADE_MAX {
+            self.made.pop_first();
+        }
+    }
+
+    /// Whether we have spoken in this incarnation, or may have in an earlier life.
+    pub(super) fn made(&self, incarnation: Incarnation) -> bool {
+        let before = self.made.first().is_none_or(|first| incarnation < *first);
+        before || self.made.contains(&incarnation)
     }
 
     /// An announcement with our signature came that we did not make in this life. Whether it has
@@ -85,6 +105,18 @@ mod tests {
         assert!(contradictions(&mut rumours, 2..62) <= 6);
         assert!(contradictions(&mut rumours, 62..662) <= 10);
         assert_eq!(contradictions(&mut rumours, 800..803), 2, "it was quiet: as the first again");
+    }
+
+    #[test]
+    fn what_an_earlier_life_may_have_said_is_no_strange_word() {
+        let mut rumours = Rumours::default();
+        assert!(rumours.made(Incarnation(7)), "we have not begun");
+        rumours.announced(Incarnation(5));
+        rumours.announced(Incarnation(9));
+        let made = [4, 5, 6, 9, 10].map(|n| rumours.made(Incarnation(n)));
+        assert_eq!(made, [true, true, false, true, false]);
+        (10..1000).for_each(|n| rumours.announced(Incarnation(n)));
+        assert_eq!(rumours.made.len(), MADE_MAX);
     }
 
     #[test]
