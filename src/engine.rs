@@ -139,7 +139,14 @@ impl Engine {
     }
 
     /// Takes what happened at `now` and recomputes all consequences.
+    ///
+    /// A refused frame has none but its count: a flood of them must cost next to nothing.
     pub fn handle(&mut self, input: Input, now: Now) {
+        if let (Input::FrameRefused { .. }, Some(mesh)) = (&input, &mut self.mesh) {
+            mesh.take(input, now);
+            self.actions.extend(mesh.take_actions());
+            return;
+        }
         let mut actions = Vec::new();
         if let Some(mesh) = &mut self.mesh {
             mesh.woke(self.wake.map(|(at, _)| at), now);

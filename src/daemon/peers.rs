@@ -61,6 +61,8 @@ pub(super) struct Peers {
     incarnation: Incarnation,
     onions: Onions,
     retried_at: Option<Mono>,
+    /// With whom the engine keeps sessions: nobody else's keys are taken.
+    admitted: BTreeSet<PeerKey>,
 }
 
 impl Peers {
@@ -71,6 +73,7 @@ impl Peers {
             Action::Admit(link) => self.admit(&link),
             Action::Dismiss { key, banned } => {
                 self.transport.dismiss(key, banned);
+                self.admitted.remove(&key);
                 self.onions.dismiss(&key);
             }
             Action::OpenDoors(doors) => self.open_doors(&doors),
@@ -111,6 +114,7 @@ impl Peers {
         let said = link.announcement.as_ref();
         let onion = said.and_then(|said| said.onion);
         let endpoint = said.and_then(|said| said.endpoint);
+        self.admitted.insert(link.key);
         self.transport.admit(Peer { key: link.key, endpoint, onion });
         self.onions.admit(link.key, onion, said.and_then(|said| said.client_key));
     }
@@ -159,7 +163,7 @@ impl Peers {
     }
 
     /// Reads what came from a peer.
-    pub(super) fn read(&mut self, event: Event) -> Came {
+    pub(super) fn read(&mut self, event: Event, signer: &Signer) -> Came {
         let (from, path, payload) = match event {
             Event::Received { from, path, payload } => (from, path, payload),
             Event::LinkChanged { peer, path, up } => {
@@ -175,7 +179,12 @@ impl Peers {
                 let frame = Box::new(frame);
                 Ok(Came::Input(Input::FrameReceived { from, path, frame }))
             }
-            Content::Secret(secret) => self.keep(&secret).map_err(Some),
+            Content::Secret(secret) => match from {
+                Party::Peer(key) if self.admitted.contains(&key) => {
+                    self.keep(&secret, signer).map_err(Some)
+                }
+                _ => Err(Some(Refusal::Stranger)),
+            },
         });
         read.unwrap_or_else(|dropped| match dropped {
             Some(reason) => {
@@ -189,8 +198,9 @@ impl Peers {
         })
     }
 
-    /// A key that came: it proves itself, because its public half is known.
-    fn keep(&mut self, secret: &Secret) -> Result<Came, Refusal> {
+    /// A key that came: it proves itself, because its public half is known. One that is here already
+    /// changes nothing.
+    fn keep(&mut self, secret: &Secret, signer: &Signer) -> Result<Came, Refusal> {
         let certificate = self.certificate.as_ref().ok_or(Refusal::NotAllowed)?;
         let kept = match secret.what {
             SecretKind::ClusterKey { generation } => {
@@ -200,6 +210,10 @@ impl Peers {
                 let authority = self.proof.authority().ok_or(Refusal::NotAllowed)?;
                 let certifier = authority.certifier(generation, &secret.bytes);
                 let certifier = certifier.map_err(|_| Refusal::Forged)?;
+                let held = self.certifier.as_ref().map(Certifier::generation);
+                if held.is_some_and(|held| held >= generation) {
+                    return Ok(Came::Nothing);
+                }
                 let kept = self.keys.keep_certifier(&certifier);
                 self.certifier = Some(certifier);
                 kept.map(|()| Came::Certifier)
@@ -212,6 +226,9 @@ impl Peers {
                     secret.bytes.as_slice().try_into().map_err(|_| Refusal::Malformed)?;
                 let key = MasterKey::from_expanded(Zeroizing::new(bytes));
                 let key = key.filter(|key| key.id() == onion).ok_or(Refusal::Forged)?;
+                if signer.masters().any(|held| held.id() == onion) {
+                    return Ok(Came::Nothing);
+                }
                 self.keys.keep_master(&key).map(|_| Came::Master(key))
             }
         };

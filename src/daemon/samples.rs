@@ -106,6 +106,7 @@ pub(crate) fn mesh(peers: Vec<PeerView>) -> MeshView {
         endpoint: None,
         peers,
         refused: Vec::new(),
+        twin: None,
         tokens: Vec::new(),
     }
 }

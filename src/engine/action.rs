@@ -613,6 +613,8 @@ pub enum MeshReport {
         /// The name.
         name: NodeId,
     },
+    /// Somebody else speaks with our keys: a copy of our state directory runs elsewhere.
+    IdentityTwice,
     /// Something from a peer was refused; said once, then counted.
     Refused {
         /// Who; `None`: a stranger.

@@ -30,6 +30,7 @@ mod rank;
 mod refusals;
 mod registration;
 mod rosters;
+mod rumours;
 mod survey;
 mod sync;
 mod table;
@@ -52,6 +53,7 @@ use self::peer::Peer;
 use self::refusals::{Load, Refusals};
 use self::registration::Discovery;
 use self::rosters::OwnRoster;
+use self::rumours::Rumours;
 use self::sync::Sync;
 use self::table::Table;
 use self::watch::{Pace, Signal, Watch};
@@ -91,6 +93,7 @@ pub(super) struct Mesh {
     refusals: Refusals,
     parole: Parole,
     /// Heartbeats of members beyond each one's share.
+    rumours: Rumours,
     load: Load,
     /// Frames of strangers.
     strangers: Load,
@@ -173,6 +176,7 @@ impl Mesh {
             wishes: Wishes::default(),
             refusals: Refusals::default(),
             parole: Parole::default(),
+            rumours: Rumours::default(),
             load: Load::default(),
             strangers: Load::default(),
             told: Told::default(),

@@ -39,6 +39,7 @@ pub(super) fn checks(
         checks.extend(clock(peer));
     }
     checks.extend(clashes.iter().map(|name| name_clash(name)));
+    checks.extend(mesh.twin.map(twin));
     checks.extend(refused(mesh));
     checks
 }
@@ -166,6 +167,17 @@ fn name_clash(name: &NodeId) -> Check {
     Check::new(Health::Warn, "NAME_CLASH", text)
         .about(name.as_str())
         .hint("on the later one: rustbalance join with a new invitation and another --name")
+}
+
+fn twin(ago: Duration) -> Check {
+    let text = format!(
+        "the identity of this node runs on another machine too, which spoke {} ago. Each is heard \
+         in turns.",
+        seconds(ago)
+    );
+    Check::new(Health::Warn, "IDENTITY_TWICE", text)
+        .hint("was the state directory copied? stop one of the two")
+        .hint("there: remove its state directory, rustbalance join with a new invitation")
 }
 
 /// Strangers knock everywhere, and frames get lost and doubled on the way; a member that says what

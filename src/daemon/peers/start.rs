@@ -195,6 +195,7 @@ impl Member {
             incarnation: Incarnation::default(),
             onions,
             retried_at: None,
+            admitted: std::collections::BTreeSet::new(),
         };
         Ok(Settled { peers, events, settings })
     }

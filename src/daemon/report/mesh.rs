@@ -146,6 +146,11 @@ fn membership(report: &MeshReport) -> Line {
             );
             Line::new(Level::WARN, "name_clash", name, text).repeating()
         }
+        MeshReport::IdentityTwice => {
+            let text = "The identity of this node runs on another machine too: stop one of the two, \
+                        and join again there with new keys and a new invitation";
+            Line::new(Level::WARN, "identity_twice", "", text.to_owned()).repeating()
+        }
         MeshReport::Refused { peer, path, reason } => {
             let who = peer.as_ref().map_or("a stranger", NodeId::as_str);
             let (path, why) = (path_word(*path), refusal(*reason));

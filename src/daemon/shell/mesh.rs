@@ -26,7 +26,7 @@ impl Shell {
     /// What came from a peer.
     pub(super) fn on_peer(&mut self, event: transport::Event) {
         let Some(peers) = &mut self.peers else { return };
-        match peers.read(event) {
+        match peers.read(event, &self.signer) {
             Came::Input(input) => self.tell(input),
             Came::Master(key) => {
                 self.signer.add(key);

@@ -37,9 +37,9 @@ impl Mesh {
         let Some(rosters) = peer.roster.take(incarnation, part) else { return };
         let others = self.peers.iter().filter(|(other, _)| *other != name);
         let others = others.flat_map(|(_, peer)| peer.roster.points());
-        let good = unclaimed(&rosters, others.chain(self.own_roster.points()));
+        let free = unclaimed(&rosters, others.chain(self.own_roster.points()));
         let Some(peer) = self.peers.get_mut(name) else { return };
-        if !good {
+        if rosters.is_empty() || !free {
             peer.roster.refuse(now);
             self.refuse(Some(name.clone()), path, Refusal::NotAllowed, now);
         } else if peer.roster.accept(rosters, now) {

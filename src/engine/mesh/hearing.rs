@@ -134,7 +134,8 @@ impl Mesh {
     }
 
     /// Whoever floods is asked to wait. Whoever speaks in an earlier life may have lost its state,
-    /// and a rumour of its death tells it how high to go.
+    /// or has a twin: it is told what it said in the later one. Where it said nothing, a rumour of
+    /// its death tells it how high to go.
     fn answer_refused(
         &mut self,
         name: &NodeId,
@@ -149,8 +150,12 @@ impl Mesh {
         }
         if reason == Refusal::Stale {
             let heard = self.peers.get(name).map(|peer| peer.incarnation).unwrap_or_default();
-            let newest = heard.max(self.table.incarnation(name));
-            self.outbox.send(Party::Peer(key), path, Body::Dead(name.clone(), newest));
+            let announced = self.table.of(name).filter(|_| self.table.incarnation(name) >= heard);
+            let body = match announced {
+                Some(entry) => Body::Members(vec![entry.clone()]),
+                None => Body::Dead(name.clone(), heard),
+            };
+            self.outbox.send(Party::Peer(key), path, body);
         } else {
             self.busy_if_asked(key, path, body, now);
         }

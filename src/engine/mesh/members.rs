@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::action::{Action, MeshReport, PeerLink};
 use super::outbox::Voice;
-use super::refusals::{Load, Rarely};
+use super::refusals::Rarely;
 use super::table::{Merged, Rejected};
 use super::{Mesh, Peer};
 use crate::ident::{Incarnation, NodeId, PeerKey, TokenId};
@@ -29,9 +29,6 @@ const JUST_JOINED_S: i64 = 600;
 /// would have us run out of numbers.
 const INCARNATION_MAX: Incarnation = Incarnation(1 << 48);
 
-/// Rumours about us that are contradicted within a second; whoever means it says it again.
-const CONTRADICTIONS_MAX: u32 = 4;
-
 /// What the transport was told last.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -43,7 +40,6 @@ pub(super) struct Told {
     links_version: Option<(u64, bool)>,
     doors_due: Option<Mono>,
     clashes: Rarely<NodeId>,
-    contradictions: Load,
     /// When a lingering session ends.
     lingers: Option<Mono>,
 }
@@ -79,6 +75,7 @@ impl Mesh {
         }
         self.me.signing = None;
         self.me.incarnation = announcement.incarnation;
+        self.rumours.announced(announcement.incarnation);
         self.outbox.reborn(announcement.incarnation);
         if self.outbox.voice == Voice::Silent {
             self.outbox.voice = Voice::Full;
@@ -119,6 +116,9 @@ impl Mesh {
             self.clash(&certificate.name, now.mono);
             return Err(Refusal::NotAllowed);
         }
+        if !self.may_be_news(&entry, now.mono) {
+            return Err(Refusal::Flood);
+        }
         let was_left = self.has_left(&certificate.name);
         let (name, key) = (certificate.name.clone(), certificate.key);
         match self.table.merge(entry) {
@@ -151,6 +151,16 @@ impl Mesh {
         Ok(())
     }
 
+    /// Whether a member that we know has not said something new of itself too often. A goodbye is
+    /// always heard, and undone by no more than that.
+    fn may_be_news(&mut self, entry: &Member, now: Mono) -> bool {
+        let name = &entry.certificate.name;
+        let Some(said) = entry.announcement.as_ref().filter(|said| !said.left) else { return true };
+        let news = said.incarnation > self.table.incarnation(name);
+        let peer = self.peers.get_mut(name).filter(|_| news);
+        peer.is_none_or(|peer| peer.news.admit(now))
+    }
+
     /// What others say of ourselves: the certificate counts, and what we never said is
     /// contradicted.
     fn learn_own(&mut self, entry: Member, by: Option<&NodeId>, now: Mono) {
@@ -164,19 +174,26 @@ impl Mesh {
             self.me.certificate = Some(entry.certificate);
             self.enter_own();
         }
+        let Some(said) = entry.announcement else { return };
+        let own = self.me.announcement.as_ref();
+        let other = own.is_some_and(|own| {
+            own.incarnation == said.incarnation && own.signature != said.signature
+        });
+        let strange = other || !self.rumours.made(said.incarnation);
+        if strange && self.rumours.strange_word(said.incarnation, now) {
+            self.outbox.report(MeshReport::IdentityTwice);
+        }
         let newest = self.newest_incarnation();
-        let left = |said: &Announcement| said.left && !self.me.leaving;
-        if let Some(said) = entry.announcement
-            && (said.incarnation > newest || (said.incarnation == newest && left(&said)))
-        {
+        let goodbye = said.incarnation == newest && said.left && !self.me.leaving;
+        if other || goodbye || said.incarnation > newest {
             self.contradict(said.incarnation, by, now);
         }
     }
 
-    /// Somebody says what we never said, in this incarnation: we say better in a higher one.
+    /// Somebody says what we never said, in this incarnation: we say better in a higher one, unless
+    /// we did so just now.
     fn contradict(&mut self, rumour: Incarnation, by: Option<&NodeId>, now: Mono) {
-        let often = !self.told.contradictions.admits(CONTRADICTIONS_MAX, now);
-        if rumour >= INCARNATION_MAX || often {
+        if rumour >= INCARNATION_MAX || !self.rumours.may_contradict(now) {
             return;
         }
         self.announce(Incarnation(rumour.0.saturating_add(1)));

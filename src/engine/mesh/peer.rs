@@ -9,7 +9,7 @@ use super::registration::Registration;
 use super::rosters::PeerRoster;
 use crate::ident::Incarnation;
 use crate::message::Vitals;
-use crate::time::{Mono, Now};
+use crate::time::{Bucket, Mono, Now};
 
 /// Heartbeats whose moment is remembered, for the round trip of their answers.
 const BEATS_MAX: usize = 8;
@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub(super) beats_heard: Load,
     pub(super) rosters_sent: Load,
     pub(super) secrets_sent: Load,
+    /// New words of it on itself that may still be taken.
+    pub(super) news: News,
     beats: BTreeMap<u64, Mono>,
     /// When it was declared dead; `None`: it is not.
     pub(super) died: Option<Mono>,
@@ -42,6 +44,27 @@ pub(super) struct Peer {
     pub(super) left: Option<Mono>,
     /// Its points may stand in the descriptor.
     pub(super) offering: bool,
+}
+
+/// How often a member may say something new of itself: everybody writes it down and passes it on.
+/// What comes too early is said again later, because the tables differ.
+#[derive(Clone, Debug)]
+pub(super) struct News(Bucket);
+
+/// So many at once, and one more each time.
+const NEWS_AT_ONCE: u32 = 8;
+const NEWS_EVERY: Duration = Duration::from_secs(5);
+
+impl Default for News {
+    fn default() -> News {
+        News(Bucket::new(NEWS_AT_ONCE, NEWS_EVERY))
+    }
+}
+
+impl News {
+    pub(super) fn admit(&mut self, now: Mono) -> bool {
+        self.0.take(now)
+    }
 }
 
 impl Peer {

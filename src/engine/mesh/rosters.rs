@@ -11,7 +11,7 @@ use super::super::merge::Offer;
 use super::super::roster::Roster;
 use crate::ident::{Incarnation, IntroPoint, NodeId};
 use crate::message::{POINTS_PER_PART_MAX, RosterPart};
-use crate::time::{Mono, TimePeriod};
+use crate::time::{Mono, Slot, TimePeriod};
 
 /// The most parts of a roster: two periods of twenty points each.
 const PARTS_MAX: u8 = 14;
@@ -111,7 +111,8 @@ struct Arriving {
 }
 
 impl PeerRoster {
-    /// Takes a part; all of the roster when it was the last one missing.
+    /// Takes a part; all of the roster when it was the last one missing, or nothing when that is
+    /// more than a front may offer.
     pub(super) fn take(&mut self, from: Incarnation, part: RosterPart) -> Option<Vec<Roster>> {
         let edition = (from, part.version);
         let known = self.held.as_ref().is_some_and(|held| held.edition >= edition);
@@ -220,8 +221,17 @@ fn assemble<'a>(parts: impl Iterator<Item = &'a RosterPart>) -> Vec<Roster> {
         points.extend(part.points.iter().cloned());
         flow_control.clone_from(&part.flow_control);
     }
+    if periods.len() > Slot::BOTH.len() {
+        return Vec::new();
+    }
     let roster = |(period, (points, flow_control))| Roster::new(period, points, flow_control);
-    periods.into_iter().filter_map(roster).collect()
+    let rosters: Option<Vec<Roster>> = periods.into_iter().map(roster).collect();
+    rosters.filter(|rosters| rosters.iter().all(names_each_point_once)).unwrap_or_default()
+}
+
+/// The points of a roster are in the order of their keys.
+fn names_each_point_once(roster: &Roster) -> bool {
+    roster.points().windows(2).all(|pair| pair[0].auth_key != pair[1].auth_key)
 }
 
 /// Whether the points are nobody else's: neither ours nor another front's.
@@ -327,6 +337,25 @@ mod tests {
         assert!(peer.serving(period(5)).is_some());
         assert_eq!(peer.sweep(grace, at(40.0).mono), None);
         assert!(peer.serving(period(5)).is_none());
+    }
+
+    #[test]
+    fn what_no_front_can_offer_is_no_roster() {
+        let part = |part, parts, number, points| {
+            let period = period(number);
+            RosterPart { version: 1, part, parts, period, flow_control: None, points }
+        };
+        let take = |parts: Vec<RosterPart>| {
+            let mut peer = PeerRoster::default();
+            let mut taken = parts.into_iter().filter_map(|part| peer.take(Incarnation(1), part));
+            taken.next().unwrap()
+        };
+        let many = (0..7).map(|n| part(n, 7, 5, points(3 * n + 1, 3 * n + 3)));
+        assert_eq!(take(many.collect()), [], "21 points");
+        assert_eq!(take(vec![part(0, 2, 5, points(1, 3)), part(1, 2, 5, points(3, 5))]), []);
+        let periods = (0..3).map(|n| part(n, 3, n.into(), points(n + 1, n + 1)));
+        assert_eq!(take(periods.collect()), [], "three periods");
+        assert_eq!(take(vec![part(0, 1, 5, points(1, 3))]).len(), 1);
     }
 
     #[test]

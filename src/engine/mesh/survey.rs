@@ -24,6 +24,7 @@ impl Mesh {
             endpoint: self.settings.announcement.endpoint,
             peers: peers.collect(),
             refused: self.refusals.counted(),
+            twin: self.rumours.twin(now.mono),
             tokens: self.door.tokens().cloned().collect(),
         }
     }

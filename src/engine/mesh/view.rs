@@ -41,6 +41,8 @@ pub struct MeshView {
     pub peers: Vec<PeerView>,
     /// What was refused: whose (`None`: a stranger), how it came, why, how often.
     pub refused: Vec<(Option<NodeId>, Path, Refusal, u64)>,
+    /// How long ago somebody else who has our keys spoke; `None`: nobody does, as far as is known.
+    pub twin: Option<Duration>,
     /// The invitations.
     pub tokens: Vec<Token>,
 }

@@ -17,6 +17,9 @@ use anyhow::Result;
 /// Larger than any datagram that nodes exchange.
 const DATAGRAM_MAX_BYTES: usize = 2048;
 
+/// The most datagrams that are recorded.
+const RECORDED_MAX: usize = 4096;
+
 /// How long it sleeps when nothing came.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -38,6 +41,8 @@ struct Rules {
     block_all: bool,
     carried: u64,
     dropped: u64,
+    /// Datagrams to the node; `None`: they are not recorded.
+    recorded: Option<Vec<Vec<u8>>>,
 }
 
 impl Rules {
@@ -46,6 +51,11 @@ impl Rules {
         let carries = !self.block_all && !blocked.contains(&sender);
         *(if carries { &mut self.carried } else { &mut self.dropped }) += 1;
         carries
+    }
+
+    fn record(&mut self, datagram: &[u8]) {
+        let recorded = self.recorded.as_mut().filter(|recorded| recorded.len() < RECORDED_MAX);
+        recorded.into_iter().for_each(|recorded| recorded.push(datagram.to_vec()));
     }
 }
 
@@ -86,6 +96,16 @@ impl UdpRelay {
         self.rules().unanswered.insert(sender);
     }
 
+    /// Records from now on what is carried to the node, at most 4,096 datagrams.
+    pub fn record(&self) {
+        self.rules().recorded.get_or_insert_default();
+    }
+
+    /// What was recorded so far.
+    pub fn recorded(&self) -> Vec<Vec<u8>> {
+        self.rules().recorded.clone().unwrap_or_default()
+    }
+
     /// Loses everything.
     pub fn block_all(&self) {
         self.rules().block_all = true;
@@ -122,24 +142,22 @@ impl Drop for UdpRelay {
 fn relay(socket: &UdpSocket, target: SocketAddr, rules: &Mutex<Rules>, ended: &AtomicBool) {
     let mut flows: BTreeMap<SocketAddr, UdpSocket> = BTreeMap::new();
     let mut buffer = [0; DATAGRAM_MAX_BYTES];
-    let carries = |sender, to_node| {
-        let mut rules = rules.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        rules.carries(sender, to_node)
-    };
+    let rules = || rules.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     while !ended.load(Ordering::Relaxed) {
         let mut idle = true;
         while let Some((length, sender)) = receive(socket, &mut buffer) {
             idle = false;
-            if carries(sender, true)
+            if rules().carries(sender, true)
                 && let Some(flow) = flow(&mut flows, sender)
             {
+                rules().record(&buffer[..length]);
                 let _ = flow.send_to(&buffer[..length], target);
             }
         }
         for (sender, flow) in &flows {
             while let Some((length, _)) = receive(flow, &mut buffer) {
                 idle = false;
-                if carries(*sender, false) {
+                if rules().carries(*sender, false) {
                     let _ = socket.send_to(&buffer[..length], sender);
                 }
             }
@@ -204,6 +222,7 @@ mod tests {
     fn datagrams_go_both_ways_until_their_sender_is_blocked() {
         let (node, near, far) = (socket(), socket(), socket());
         let relay = UdpRelay::start(node.local_addr().unwrap()).unwrap();
+        relay.record();
         let mut buffer = [0; 16];
         near.send_to(b"near", relay.address()).unwrap();
         let (length, to_near) = node.recv_from(&mut buffer).unwrap();
@@ -226,5 +245,6 @@ mod tests {
         near.send_to(b"again", relay.address()).unwrap();
         assert_eq!(node.recv_from(&mut buffer).unwrap().1, to_near);
         assert_eq!(relay.counts().1, 2);
+        assert_eq!(relay.recorded(), [&b"near"[..], b"far", b"again"]);
     }
 }
