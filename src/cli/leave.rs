@@ -32,8 +32,8 @@ pub(super) fn run(arguments: &Arguments, config: &Path) -> Exit {
     match socket::demand::<Done>(&arguments.daemon.path(config), &Request::Leave {}, PATIENCE) {
         Ok(_) => print(
             "The others know that this node goes, and it has stopped.\n\
-             Started again, it comes back. To prevent that: systemctl disable rustbalance here,\n\
-             and rustbalance remove on another node.\n",
+             Its keys are still here. To come back: move its configuration away, then rustbalance\n\
+             join with a new invitation.\n",
         ),
         Err(error) => complain(&error.to_string(), error.exit()),
     }
