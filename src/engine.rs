@@ -260,6 +260,7 @@ impl Engine {
             | Input::TorPathChanged(_)
             | Input::Announced(_)
             | Input::Certified(_)
+            | Input::Succeeded(_)
             | Input::TokenIssued(_)
             | Input::SecretsStored
             | Input::Asked(..) => {

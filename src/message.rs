@@ -129,7 +129,8 @@ pub enum Body {
     Lease(Lease),
 }
 
-/// The most changes of the certifying key in a cluster's life.
+/// The most changes of the certifying key in a cluster's life: it changes when a member that had
+/// it is removed.
 pub const SUCCESSIONS_MAX: usize = 8;
 
 /// A heartbeat.

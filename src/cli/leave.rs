@@ -31,9 +31,9 @@ pub(super) fn run(arguments: &Arguments, config: &Path) -> Exit {
     }
     match socket::demand::<Done>(&arguments.daemon.path(config), &Request::Leave {}, PATIENCE) {
         Ok(_) => print(
-            "The others know that this node goes, and it has stopped. Keep it so: systemctl disable \
-             rustbalance\nIts keys are still here; to come back it needs a new invitation. For \
-             ever: rustbalance remove, on\nanother node.\n",
+            "The others know that this node goes, and it has stopped.\n\
+             Its keys are still here. To come back: move its configuration away, then rustbalance\n\
+             join with a new invitation.\n",
         ),
         Err(error) => complain(&error.to_string(), error.exit()),
     }

@@ -15,8 +15,8 @@ use crate::ident::NodeId;
     after_help = "A removed node cannot come back with its keys; the same machine can join again \
                   with new ones.\nAfter a seizure this is the command. A node that could publish \
                   had the master keys: whoever seized it\nhas them, and only a new public address \
-                  ends that. One that could let others in had the key that\ncertifies members, and \
-                  only a new cluster ends that."
+                  ends that. When it could let others in, another key\n\
+                  certifies members from then on."
 )]
 pub(super) struct Arguments {
     /// Which node
@@ -39,9 +39,8 @@ pub(super) fn run(arguments: &Arguments, config: &Path) -> Exit {
     let request = Request::Remove { name: name.to_string(), force: arguments.force };
     match socket::demand::<Done>(&arguments.daemon.path(config), &request, socket::SLOW) {
         Ok(_) => print(&format!(
-            "{name} is removed for ever. If it could publish, the master keys were on it; if it \
-             could let others\nin, the key that certifies members was. Both stay good: see \
-             rustbalance remove --help.\n"
+            "{name} is removed for ever. If it could publish, the master keys were on it, and stay \
+             good. If it\ncould let others in, another key certifies members from now on.\n"
         )),
         Err(error) => complain(&error.to_string(), error.exit()),
     }

@@ -242,6 +242,11 @@ impl From<RequestError> for Refused {
                 "not_bootstrap",
                 "this node lacks the key that certifies members; run this on a bootstrap node",
             ),
+            RequestError::KeyUnkept => (
+                "key_unkept",
+                "the new key that certifies cannot be written, so nothing was changed: see the log; \
+                 is the disk full?",
+            ),
             RequestError::Oneself => {
                 ("oneself", "a node does not remove itself; run rustbalance leave")
             }

@@ -14,7 +14,7 @@ use super::files;
 use super::keys::{KeyFileError, read_secret};
 use crate::hs::keys::MasterKey;
 use crate::ident::{HsId, PeerKey};
-use crate::message::Certificate;
+use crate::message::{Certificate, Succession};
 use crate::wire::{Certifier, NodeSigner, Record, peer_key};
 
 const WIREGUARD: &str = "wireguard";
@@ -22,6 +22,7 @@ const NODE: &str = "node";
 const COORDINATION: &str = "coordination";
 const CLIENT: &str = "client";
 const CLUSTER: &str = "cluster";
+const SUCCESSIONS: &str = "successions";
 
 /// Why the node has no identity. None of it mends itself.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +160,39 @@ impl KeyDir {
                     .map_err(|cause| IdentityError::Unwritable { path, cause })
             }
         }
+    }
+
+    /// The statements by which the keys after the first that certify are known.
+    pub(super) fn successions(&self) -> Result<Vec<Succession>, IdentityError> {
+        let path = self.file(SUCCESSIONS);
+        if matches!(path.try_exists(), Ok(false)) {
+            return Ok(Vec::new());
+        }
+        let damaged = |what: String| IdentityError::Damaged { path: path.clone(), what };
+        let content = read_secret(&path, "the cluster's successions")?;
+        let text = std::str::from_utf8(&content).map_err(|error| damaged(error.to_string()))?;
+        let entry = |line: &str| {
+            let bytes = Base64::decode_vec(line).map_err(|error| damaged(error.to_string()))?;
+            Succession::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))
+        };
+        text.lines().skip(1).map(entry).collect()
+    }
+
+    /// Keeps them, in the place of those before: without them a later key is nobody's.
+    pub(super) fn keep_successions<'a>(
+        &self,
+        successions: impl Iterator<Item = &'a Succession>,
+    ) -> Result<(), IdentityError> {
+        let mut content = "# rustbalance successions v1\n".to_owned();
+        for succession in successions {
+            let bytes = succession.to_bytes().expect("a succession has a fixed size");
+            content.push_str(&Base64::encode_string(&bytes));
+            content.push('\n');
+        }
+        self.make_dir()?;
+        let path = self.file(SUCCESSIONS);
+        files::replace(&path, content.as_bytes(), 0o600)
+            .map_err(|cause| IdentityError::Unwritable { path, cause })
     }
 
     /// Where the master key of an address is kept once it was handed over, in tor's format.
@@ -389,6 +423,23 @@ mod tests {
             assert_eq!((read.generation(), read.key()), (wanted.generation(), wanted.key()));
         }
         assert_eq!(mode(&keys.path_of(CLUSTER)), 0o600);
+    }
+
+    #[test]
+    fn the_chain_of_keys_is_kept_whole() {
+        let Fixture { _dir, keys } = fixture();
+        assert_eq!(keys.successions().unwrap(), []);
+        let first = Certifier::generate(&mut rand::rng());
+        let (one, second) = first.succeed(&mut rand::rng());
+        let (two, _) = second.succeed(&mut rand::rng());
+        let chain = [one, two];
+        keys.keep_successions(chain[..1].iter()).unwrap();
+        keys.keep_successions(chain.iter()).unwrap();
+        assert_eq!(keys.successions().unwrap(), chain);
+        let path = keys.file(SUCCESSIONS);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        assert!(matches!(keys.successions(), Err(IdentityError::Damaged { .. })));
     }
 
     #[test]

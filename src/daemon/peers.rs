@@ -25,11 +25,13 @@ use super::store::Store;
 use crate::engine::{Action, Input, PeerLink};
 use crate::hs::keys::MasterKey;
 use crate::ident::{HsId, Incarnation, PeerKey, TokenId};
-use crate::message::{Certificate, Door, Frame, Party, Path, Refusal, Token, Welcome};
+use crate::message::{
+    Body, Certificate, Door, Frame, Party, Path, Refusal, Succession, Token, Welcome,
+};
 use crate::time::{Mono, Wall};
 use crate::transport::{Event, Peer, Transport};
 use crate::wire::{
-    Certifier, Content, DoorKeys, Invitation, Secret, SecretKind, encode, encode_secret,
+    Authority, Certifier, Content, DoorKeys, Invitation, Secret, SecretKind, encode, encode_secret,
 };
 
 /// How often what could not be written is tried again.
@@ -92,6 +94,7 @@ impl Peers {
                 let signed = self.certifier.as_ref()?.sign_certificate(*certificate);
                 return Some(Input::Certified(Box::new(signed)));
             }
+            Action::Succeed => return Some(Input::Succeeded(self.succeed().map(Box::new))),
             Action::SendSecrets { to, path, bootstrap, publisher } => {
                 self.send_secrets(to, path, (bootstrap, publisher), signer);
             }
@@ -173,7 +176,15 @@ impl Peers {
                 return Came::Input(Input::FrameRefused { from, path, reason });
             }
         };
-        let read = self.proof.content(&payload);
+        let known = match from {
+            Party::Peer(key) => self.onions.knows(&key),
+            Party::Door(_) => true,
+            Party::Token(_) => false,
+        };
+        let read = self.proof.content(&payload, known);
+        if let Ok(Content::Frame(Frame { body: Body::Successions(_), .. })) = &read {
+            self.keep_successions();
+        }
         let read = read.and_then(|content| match content {
             Content::Frame(frame) => {
                 let frame = Box::new(frame);
@@ -198,6 +209,29 @@ impl Peers {
         })
     }
 
+    /// The key after ours, kept before it is used: first the statement that makes it the cluster's.
+    fn succeed(&mut self) -> Option<Succession> {
+        let authority = self.proof.authority()?;
+        let own = self.certifier.as_ref().filter(|own| own.generation() == authority.newest())?;
+        let (succession, next) = own.succeed(&mut rand::rng());
+        let all = authority.successions().chain([&succession]);
+        let kept = self.keys.keep_successions(all).and_then(|()| self.keys.keep_certifier(&next));
+        if let Err(error) = kept {
+            tracing::error!(event = "key_unkept", "The next key cannot be kept: {error}");
+            return None;
+        }
+        self.proof.learn(&succession).ok()?;
+        self.certifier = Some(next);
+        Some(succession)
+    }
+
+    fn keep_successions(&self) {
+        let Some(authority) = self.proof.authority() else { return };
+        if let Err(error) = self.keys.keep_successions(authority.successions()) {
+            tracing::error!(event = "key_unkept", "The successions cannot be kept: {error}");
+        }
+    }
+
     /// A key that came: it proves itself, because its public half is known. One that is here already
     /// changes nothing.
     fn keep(&mut self, secret: &Secret, signer: &Signer) -> Result<Came, Refusal> {
@@ -210,8 +244,8 @@ impl Peers {
                 let authority = self.proof.authority().ok_or(Refusal::NotAllowed)?;
                 let certifier = authority.certifier(generation, &secret.bytes);
                 let certifier = certifier.map_err(|_| Refusal::Forged)?;
-                let held = self.certifier.as_ref().map(Certifier::generation);
-                if held.is_some_and(|held| held >= generation) {
+                let newer = |own: &Certifier| own.generation() >= generation;
+                if self.certifier.as_ref().is_some_and(newer) {
                     return Ok(Came::Nothing);
                 }
                 let kept = self.keys.keep_certifier(&certifier);
@@ -252,7 +286,9 @@ impl Peers {
         let Some(certificate) = &self.certificate else { return false };
         let masters: BTreeSet<HsId> = signer.masters().map(MasterKey::id).collect();
         let publishes = !certificate.publisher || self.services.is_subset(&masters);
-        publishes && (!certificate.bootstrap || self.certifier.is_some())
+        let newest = self.proof.authority().map(Authority::newest);
+        let own = self.certifier.as_ref().map(Certifier::generation);
+        publishes && (!certificate.bootstrap || (own.is_some() && own == newest))
     }
 
     /// Whether it has the key that certifies.

@@ -177,7 +177,6 @@ impl Shell {
         if let Err(error) = std::fs::remove_file(&self.config.control.socket) {
             tracing::debug!(event = "socket", "cannot remove the local socket: {error}");
         }
-        self.wishes = Wishes::default();
         commands.end().await;
         Ok(())
     }

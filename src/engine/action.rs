@@ -133,6 +133,9 @@ pub enum Input {
     Announced(Box<Announcement>),
     /// A certificate that was asked for with [`Action::Certify`], signed.
     Certified(Box<Certificate>),
+    /// The cluster has a new key that certifies, introduced by the one before, and it is kept here:
+    /// the answer to [`Action::Succeed`]. `None`: it could not be kept.
+    Succeeded(Option<Box<Succession>>),
     /// An invitation was made here; its record is signed.
     TokenIssued(Box<Token>),
     /// The secrets that the certificate entitles to are stored.
@@ -176,6 +179,8 @@ pub enum RequestError {
     NotDead,
     /// This node lacks the key to certify: ask a bootstrap node.
     NotBootstrap,
+    /// The new key that certifies, which the removal needs, cannot be kept.
+    KeyUnkept,
     /// A node does not remove itself.
     Oneself,
     /// The node is not in a cluster.
@@ -320,6 +325,9 @@ pub enum Action {
     /// Sign a certificate; answer with [`Input::Certified`]. Its signature and generation are not
     /// filled in.
     Certify(Box<Certificate>),
+    /// Make the key that certifies after ours, keep it, and certify with it from now on; answer with
+    /// [`Input::Succeeded`].
+    Succeed,
     /// Send the secrets that this member may have.
     SendSecrets {
         /// To whom.
@@ -539,6 +547,11 @@ pub enum MeshReport {
     NodeRemoved {
         /// Who.
         peer: NodeId,
+    },
+    /// Another key certifies members from now on.
+    KeyChanged {
+        /// Its number; 0 was the first.
+        generation: u32,
     },
     /// A newcomer was not let in.
     JoinRefused {

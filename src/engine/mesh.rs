@@ -31,6 +31,7 @@ mod refusals;
 mod registration;
 mod rosters;
 mod rumours;
+mod succession;
 mod survey;
 mod sync;
 mod table;
@@ -54,6 +55,7 @@ use self::refusals::{Load, Refusals};
 use self::registration::Discovery;
 use self::rosters::OwnRoster;
 use self::rumours::Rumours;
+use self::succession::Certifying;
 use self::sync::Sync;
 use self::table::Table;
 use self::watch::{Pace, Signal, Watch};
@@ -79,6 +81,7 @@ pub(super) struct Mesh {
     me: Myself,
     table: Table,
     successions: Vec<Succession>,
+    certifying: Certifying,
     /// Everybody else who is in the table, those that left included.
     peers: BTreeMap<NodeId, Peer>,
     watch: Watch,
@@ -163,6 +166,7 @@ impl Mesh {
                 removed: false,
             },
             table,
+            certifying: Certifying::with(mesh.certifier),
             successions: mesh.state.successions.iter().take(SUCCESSIONS_MAX).cloned().collect(),
             peers: BTreeMap::new(),
             watch: Watch::new(pace),
@@ -241,6 +245,7 @@ impl Mesh {
             }
             Input::Announced(announcement) => self.announced(*announcement),
             Input::Certified(certificate) => self.certified(*certificate, now),
+            Input::Succeeded(succession) => self.succeeded(succession.map(|it| *it)),
             Input::TokenIssued(token) => {
                 let id = token.id;
                 if self.door.merge(*token, now.wall) {
@@ -248,7 +253,7 @@ impl Mesh {
                     self.push_tokens([id]);
                 }
             }
-            Input::SecretsStored => self.wanting.stored(self.me.certificate.as_ref()),
+            Input::SecretsStored => self.secrets_stored(),
             Input::Asked(id, request) => self.asked(id, request, now),
             _ => {}
         }
@@ -275,6 +280,7 @@ impl Mesh {
             self.advance_discovery(now);
             self.advance_wanting(now.mono);
             self.advance_tokens(now.mono);
+            self.advance_certificates();
             self.reconcile(now);
         }
         self.advance_sync(now.mono);
@@ -328,10 +334,6 @@ impl Mesh {
     /// It lets others in and compares invitations.
     fn is_bootstrap(&self) -> bool {
         self.me.certificate.as_ref().is_some_and(|own| own.bootstrap)
-    }
-
-    fn can_certify(&self) -> bool {
-        self.settings.can_certify || self.wanting.has_cluster_key()
     }
 
     fn has_master_keys(&self) -> bool {

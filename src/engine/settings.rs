@@ -61,8 +61,8 @@ pub struct MeshSettings {
     pub announcement: Announcement,
     /// The cluster's word on us; `None`: a newcomer who knocks at the doors.
     pub certificate: Option<Certificate>,
-    /// We have the key that certifies members.
-    pub can_certify: bool,
+    /// The number of the key that certifies members which we have; 0 is the first.
+    pub certifier: Option<u32>,
     /// We have every master key.
     pub has_master_keys: bool,
     /// What was written down last; empty after the file was lost.

@@ -61,7 +61,7 @@ impl Enemy {
             preshared_key: terms.preshared_key.map(Zeroizing::new),
             cluster: terms.cluster,
             listen: Some(SocketAddr::new([127, 0, 0, 66].into(), 0)),
-            streams: false,
+            stream_port: None,
             keepalive: Duration::from_secs(25),
         };
         let transport = runtime.block_on(transport::bind(settings, sender)).unwrap();

@@ -108,6 +108,11 @@ impl Onions {
         self.members.insert(key, Member { onion, client_key });
     }
 
+    /// A member, or a bootstrap node of the configuration.
+    pub(super) fn knows(&self, key: &PeerKey) -> bool {
+        self.members.contains_key(key)
+    }
+
     /// A member no more.
     pub(super) fn dismiss(&mut self, key: &PeerKey) {
         self.members.remove(key);

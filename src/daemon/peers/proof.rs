@@ -43,9 +43,21 @@ impl Proof {
         self.authority.as_ref()
     }
 
-    /// Reads what came.
-    pub(super) fn content(&mut self, payload: &[u8]) -> Result<Content, Dropped> {
+    /// Takes in the next key that certifies; the keys know it from then on.
+    pub(super) fn learn(&mut self, succession: &Succession) -> Result<(), Untrusted> {
+        let authority = self.authority.as_mut().expect("whoever certifies knows the keys");
+        authority.learn(succession).map(|_| ())
+    }
+
+    /// Reads what came. Of those that are not `known` no further keys are learnt: whoever had an
+    /// older one could make them.
+    pub(super) fn content(&mut self, payload: &[u8], known: bool) -> Result<Content, Dropped> {
         let mut content = decode(payload).map_err(|error| error.refusal())?;
+        if let Content::Frame(Frame { body: Body::Successions(_), .. }) = &content
+            && !known
+        {
+            return Err(Some(Refusal::Stranger));
+        }
         if let Content::Frame(frame) = &mut content {
             self.check(frame)?;
         }
@@ -181,11 +193,11 @@ mod tests {
         let stranger = Cluster::new().member("evil");
         let mut proof = cluster.proof();
         let good = frame(Body::Members(vec![cluster.member("a"), cluster.member("b")]));
-        assert!(matches!(proof.content(&good), Ok(Content::Frame(_))));
+        assert!(matches!(proof.content(&good, true), Ok(Content::Frame(_))));
         let bad = frame(Body::Members(vec![cluster.member("a"), stranger.clone()]));
-        assert_eq!(proof.content(&bad).unwrap_err(), Some(Refusal::Forged));
+        assert_eq!(proof.content(&bad, true).unwrap_err(), Some(Refusal::Forged));
         let bad = frame(Body::Present(Box::new(stranger)));
-        assert_eq!(proof.content(&bad).unwrap_err(), Some(Refusal::Forged));
+        assert_eq!(proof.content(&bad, true).unwrap_err(), Some(Refusal::Forged));
     }
 
     #[test]
@@ -195,7 +207,7 @@ mod tests {
         let other = NodeSigner::generate(&mut rand::rng());
         member.announcement = Some(other.sign_announcement(announcement("a")).unwrap());
         let forged = frame(Body::Leave(Box::new(member)));
-        assert_eq!(cluster.proof().content(&forged).unwrap_err(), Some(Refusal::Forged));
+        assert_eq!(cluster.proof().content(&forged, true).unwrap_err(), Some(Refusal::Forged));
     }
 
     #[test]
@@ -205,11 +217,23 @@ mod tests {
         let (succession, next) = cluster.certifier.succeed(&mut rand::rng());
         let later = Cluster { certifier: next };
         let members = frame(Body::Members(vec![later.member("b"), cluster.member("a")]));
-        let Ok(Content::Frame(kept)) = proof.content(&members) else { panic!() };
+        let Ok(Content::Frame(kept)) = proof.content(&members, true) else { panic!() };
         assert!(matches!(kept.body, Body::Members(kept) if kept.len() == 1));
-        assert!(proof.content(&frame(Body::Successions(vec![succession]))).is_ok());
-        let Ok(Content::Frame(kept)) = proof.content(&members) else { panic!() };
+        assert!(proof.content(&frame(Body::Successions(vec![succession])), true).is_ok());
+        let Ok(Content::Frame(kept)) = proof.content(&members, true) else { panic!() };
         assert!(matches!(kept.body, Body::Members(kept) if kept.len() == 2));
+    }
+
+    #[test]
+    fn no_further_keys_are_learnt_of_strangers() {
+        let cluster = Cluster::new();
+        let mut proof = cluster.proof();
+        let (succession, _) = cluster.certifier.succeed(&mut rand::rng());
+        let frame = frame(Body::Successions(vec![succession]));
+        assert_eq!(proof.content(&frame, false).unwrap_err(), Some(Refusal::Stranger));
+        assert_eq!(proof.authority().unwrap().newest(), 0);
+        assert!(proof.content(&frame, true).is_ok());
+        assert_eq!(proof.authority().unwrap().newest(), 1);
     }
 
     #[test]
@@ -225,17 +249,17 @@ mod tests {
             })))
         };
         let members = frame(Body::Members(vec![cluster.member("a")]));
-        assert_eq!(proof.content(&members).unwrap_err(), None);
-        assert_eq!(proof.content(&welcome(&other)).unwrap_err(), Some(Refusal::Forged));
-        assert!(proof.content(&welcome(&cluster)).is_ok());
-        assert!(proof.content(&members).is_ok());
+        assert_eq!(proof.content(&members, true).unwrap_err(), None);
+        assert_eq!(proof.content(&welcome(&other), true).unwrap_err(), Some(Refusal::Forged));
+        assert!(proof.content(&welcome(&cluster), true).is_ok());
+        assert!(proof.content(&members, true).is_ok());
     }
 
     #[test]
     fn garbage_says_why() {
         let mut proof = Cluster::new().proof();
-        assert_eq!(proof.content(&[]).unwrap_err(), Some(Refusal::Malformed));
-        assert_eq!(proof.content(&[1; 300]).unwrap_err(), Some(Refusal::Malformed));
-        assert_eq!(proof.content(&[9; 256]).unwrap_err(), Some(Refusal::Version));
+        assert_eq!(proof.content(&[], true).unwrap_err(), Some(Refusal::Malformed));
+        assert_eq!(proof.content(&[1; 300], true).unwrap_err(), Some(Refusal::Malformed));
+        assert_eq!(proof.content(&[9; 256], true).unwrap_err(), Some(Refusal::Version));
     }
 }

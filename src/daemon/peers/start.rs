@@ -90,7 +90,15 @@ impl Member {
             return Err(IdentityError::Missing { path: keys.file("member.cert") }.into());
         };
         let store = Store::new(&config.node.state_dir);
-        let state = store.load();
+        let mut state = store.load();
+        let certifier = keys.certifier()?;
+        // The statements are kept before the key, and the key before the state.
+        let newer = certifier.as_ref().is_some_and(|own| {
+            usize::try_from(own.generation()).is_ok_and(|own| own > state.successions.len())
+        });
+        if newer || state.members.is_empty() {
+            state.successions = keys.successions()?;
+        }
         let wrong = |why| StartError::Certificate { path: keys.file("member.cert"), why };
         let proof = Proof::of_member(key, &state.successions).map_err(wrong)?;
         let authority = proof.authority().expect("a member knows the first key");
@@ -107,7 +115,7 @@ impl Member {
         Ok(Member {
             cluster: cluster_id(key),
             state,
-            certifier: keys.certifier()?,
+            certifier,
             certificate: Some(certificate),
             preshared_key: preshared_key(config)?,
             invitation: None,
@@ -233,7 +241,7 @@ impl Member {
             node_key: self.identity.node.key(),
             announcement,
             certificate: self.certificate.clone(),
-            can_certify: self.certifier.is_some(),
+            certifier: self.certifier.as_ref().map(Certifier::generation),
             has_master_keys,
             state: self.state.clone(),
             doors: match &self.invitation {

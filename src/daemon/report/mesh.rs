@@ -139,6 +139,13 @@ fn membership(report: &MeshReport) -> Line {
             let text = format!("Node {peer} was removed from the cluster for ever");
             Line::new(Level::WARN, "node_removed", peer, text)
         }
+        MeshReport::KeyChanged { generation } => {
+            let text = format!(
+                "Key number {generation} certifies members from now on: a node that had the one \
+                 before was removed"
+            );
+            Line::new(Level::WARN, "key_changed", generation, text)
+        }
         MeshReport::NameClash { name } => {
             let text = format!(
                 "Two nodes came in as {name}, or by one invitation: the later one is refused; give \

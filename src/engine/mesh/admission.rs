@@ -29,8 +29,7 @@ pub(super) struct Wanting {
     due: Option<Mono>,
     pause: Duration,
     turn: usize,
-    /// The certificate that was served: flags for the cluster's key and the master keys.
-    stored: (bool, bool),
+    master_keys: bool,
     /// Newcomers that were refused, and why.
     refused: Rarely<(NodeId, u8)>,
 }
@@ -38,16 +37,12 @@ pub(super) struct Wanting {
 impl Wanting {
     /// What the certificate entitles to came.
     pub(super) fn stored(&mut self, own: Option<&Certificate>) {
-        self.due = None;
-        self.stored = own.map_or((false, false), |own| (own.bootstrap, own.publisher));
-    }
-
-    pub(super) fn has_cluster_key(&self) -> bool {
-        self.stored.0
+        (self.due, self.pause) = (None, Duration::ZERO);
+        self.master_keys = own.is_some_and(|own| own.publisher);
     }
 
     pub(super) fn has_master_keys(&self) -> bool {
-        self.stored.1
+        self.master_keys
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {
@@ -95,7 +90,10 @@ impl Mesh {
             self.removal_certified(certificate, now);
             return;
         }
-        let Some(newcomer) = self.door.certified(&certificate) else { return };
+        let Some(newcomer) = self.door.certified(&certificate) else {
+            self.recertified(certificate);
+            return;
+        };
         let (name, path) = (newcomer.request.name.clone(), newcomer.path);
         let announcement = Some(newcomer.request.announcement);
         match self.table.merge(Member { certificate, announcement }) {

@@ -9,10 +9,7 @@ use super::refusals::Rarely;
 use super::table::{Merged, Rejected};
 use super::{Mesh, Peer};
 use crate::ident::{Incarnation, NodeId, PeerKey, TokenId};
-use crate::message::{
-    Announcement, Body, Certificate, Door, Member, Party, Path, Refusal, SUCCESSIONS_MAX,
-    Succession,
-};
+use crate::message::{Announcement, Body, Certificate, Door, Member, Party, Path, Refusal};
 use crate::time::{Mono, Now};
 
 /// To so many peers a change that others made is passed on at once; the rest hears of it from
@@ -107,6 +104,9 @@ impl Mesh {
         by: Option<&NodeId>,
         now: Now,
     ) -> Result<(), Refusal> {
+        if self.is_outdated(&entry.certificate) {
+            return Err(Refusal::Forged);
+        }
         if entry.certificate.key == self.settings.key {
             self.learn_own(entry, by, now.mono);
             return Ok(());
@@ -219,24 +219,6 @@ impl Mesh {
             self.outbox.report(MeshReport::WeAreRemoved);
             self.outbox.voice = Voice::Silent;
             self.joining = None;
-        }
-    }
-
-    pub(super) fn learn_successions(&mut self, successions: Vec<Succession>) {
-        let mut news = false;
-        for succession in successions {
-            let next = u32::try_from(self.successions.len() + 1).unwrap_or(u32::MAX);
-            if succession.generation == next && self.successions.len() < SUCCESSIONS_MAX {
-                self.successions.push(succession);
-                news = true;
-            }
-        }
-        if news {
-            self.outbox.changed();
-            let peers: Vec<NodeId> = self.alive().cloned().collect();
-            for peer in peers {
-                self.say(&peer, Body::Successions(self.successions.clone()));
-            }
         }
     }
 

@@ -74,6 +74,10 @@ impl Mesh {
     pub(super) fn removed_speaks(&mut self, key: PeerKey, path: Path) {
         let Some(entry) = self.table.entry(&key).cloned() else { return };
         if self.parole.answers(&key) {
+            if !self.successions.is_empty() {
+                let successions = Body::Successions(self.successions.clone());
+                self.outbox.send(Party::Peer(key), path, successions);
+            }
             self.outbox.send(Party::Peer(key), path, Body::Members(vec![entry]));
         }
     }

@@ -36,6 +36,11 @@ struct Leaving {
 }
 
 impl Wishes {
+    /// The member with this key is being removed.
+    pub(super) fn removes(&self, key: &PeerKey) -> bool {
+        self.removals.contains_key(key)
+    }
+
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.leaving.as_ref().map(|leaving| leaving.until.min(leaving.again))
     }
@@ -90,8 +95,15 @@ impl Mesh {
             ..member.certificate.clone()
         };
         self.wishes.removals.insert(certificate.key, id);
-        self.outbox.act(Action::Certify(Box::new(certificate)));
+        self.certify_removal(certificate);
         Ok(())
+    }
+
+    /// The key that was to sign the removal could not be made.
+    pub(super) fn removal_failed(&mut self, key: &PeerKey) {
+        if let Some(id) = self.wishes.removals.remove(key) {
+            self.outbox.act(Action::Reply(id, Err(RequestError::KeyUnkept)));
+        }
     }
 
     /// The certificate that removes a member is signed.

@@ -2,9 +2,9 @@
 
 use super::super::testing::point;
 use super::super::*;
-use super::mesh_world::{MeshWorld, name};
+use super::mesh_world::{MeshWorld, entry, name};
 use crate::ident::IntroPoint;
-use crate::message::{Path, Refusal};
+use crate::message::{Body, Member, Path, Refusal};
 
 const HEALING: f64 = 40.0;
 
@@ -245,6 +245,44 @@ fn who_was_removed_while_it_was_away_is_told_when_it_knocks() {
     assert_eq!([0, 1].map(|at| world.state(2, at)), [None, None]);
     let back = |report: &MeshReport| matches!(report, MeshReport::PeerRecovered { .. });
     assert_eq!([0, 1].map(|at| world.nodes[at].said(back)), [0, 0]);
+}
+
+#[test]
+fn the_key_that_certifies_changes_when_somebody_who_had_it_is_removed() {
+    let mut world = MeshWorld::of(4, 29);
+    world.kill(3);
+    world.run(15.0);
+    let remove = Request::Remove { name: name(2), force: true };
+    world.say(0, Input::Asked(RequestId(1), remove));
+    world.run(40.0);
+    assert_eq!(world.nodes[0].replies, [(RequestId(1), Ok(()))]);
+    let told = |report: &MeshReport| *report == MeshReport::WeAreRemoved;
+    assert_eq!(world.nodes[2].said(told), 1, "the removed learns the new key first");
+    world.start(3);
+    world.run(90.0);
+    for at in [0, 1, 3] {
+        let file = &world.nodes[at].file;
+        assert_eq!(file.successions.len(), 1, "{at}");
+        assert_eq!(world.nodes[at].mesh().certifier, Some(1), "{at}");
+        let old = |member: &&Member| member.certificate.generation == 0;
+        let file = &world.nodes[at].file;
+        assert_eq!(file.members.iter().filter(old).count(), 0, "{at}: {:?}", file.members);
+    }
+    let (mut late, mut forged) = (entry(9, 1), entry(1, 9));
+    late.certificate.token = crate::ident::TokenId([99; 16]);
+    forged.certificate.serial = 99;
+    let mut ousted = entry(1, 9);
+    (ousted.certificate.serial, ousted.certificate.removed) = (99, true);
+    for entry in [late, forged, ousted] {
+        world.forge(0, 1, Body::Members(vec![entry]));
+    }
+    world.run(5.0);
+    assert_eq!(world.state(9, 0), None, "the old key lets nobody in");
+    assert_eq!(world.state(1, 0), Some(PeerState::Alive), "nor puts anybody out");
+    world.join(4, 70);
+    world.run(HEALING);
+    assert_eq!(world.state(4, 0), Some(PeerState::Alive));
+    assert_eq!(world.state(4, 3), Some(PeerState::Alive));
 }
 
 #[test]

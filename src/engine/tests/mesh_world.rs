@@ -11,8 +11,8 @@ use super::super::rng::Rng;
 use super::super::testing::member;
 use super::super::*;
 use super::world;
-use crate::ident::{Incarnation, IntroPoint, PeerKey, Revision, TokenId};
-use crate::message::{Answer, Body, Frame, Party, Path, Refusal, Verdict};
+use crate::ident::{ClusterKey, Incarnation, IntroPoint, PeerKey, Revision, TokenId};
+use crate::message::{Answer, Body, Frame, Party, Path, Refusal, Succession, Verdict};
 use crate::time::Wall;
 
 pub(super) use self::machine::{Machine, Place, entry, heartbeat, key, name, token};
@@ -226,10 +226,22 @@ impl MeshWorld {
                 }
                 Action::Certify(mut certificate) => {
                     certificate.signature = [1; 64];
+                    certificate.generation = self.nodes[place].mesh().certifier.unwrap();
                     self.later(soon, place, Input::Certified(certificate));
                 }
-                Action::SendSecrets { to, .. } => {
+                Action::Succeed => {
+                    let next = self.nodes[place].mesh().certifier.unwrap() + 1;
+                    self.nodes[place].mesh().certifier = Some(next);
+                    let key = ClusterKey([u8::try_from(next).unwrap(); 32]);
+                    let succession = Succession { generation: next, key, signature: [1; 64] };
+                    self.later(soon, place, Input::Succeeded(Some(Box::new(succession))));
+                }
+                Action::SendSecrets { to, bootstrap, .. } => {
                     let to = self.at(to).unwrap();
+                    if bootstrap {
+                        let certifier = self.nodes[place].mesh().certifier;
+                        self.nodes[to].mesh().certifier = certifier;
+                    }
                     self.nodes[to].secrets += 1;
                     self.later(soon * 20, to, Input::SecretsStored);
                 }
@@ -254,7 +266,8 @@ impl MeshWorld {
         if let MeshReport::Joined { welcome, .. } = &report {
             machine.mesh().certificate = Some(welcome.certificate.clone());
             machine.mesh().cluster_key = welcome.key;
-            machine.mesh().can_certify = welcome.certificate.bootstrap;
+            let own = &welcome.certificate;
+            machine.mesh().certifier = own.bootstrap.then_some(own.generation);
             machine.mesh().has_master_keys = welcome.certificate.publisher;
         }
         machine.reports.push((self.mono, report));

@@ -91,7 +91,7 @@ pub(super) fn mesh_settings(place: Place, certificate: Option<Certificate>) -> M
         key: key(place),
         node_key: template.certificate.node_key,
         announcement: said,
-        can_certify: certificate.is_some(),
+        certifier: certificate.is_some().then_some(0),
         has_master_keys: certificate.is_some(),
         certificate,
         state: MeshState::default(),
