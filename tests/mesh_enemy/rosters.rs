@@ -19,8 +19,8 @@ fn roster(enemy: &mut Enemy, version: u64, points: &[u8]) {
 
 fn points_of(scene: &Scene, name: &str) -> Option<u64> {
     let status = scene.victim.node.status().unwrap();
-    let fronts = status["fronts"].as_array().into_iter().flatten();
-    let front = fronts.filter(|front| front["name"] == name).cloned().next()?;
+    let mut fronts = status["fronts"].as_array().into_iter().flatten();
+    let front = fronts.find(|front| front["name"] == name)?;
     front["roster_age_s"].as_u64()
 }
 
