@@ -120,7 +120,7 @@ impl DoorKeeper {
         let named = |invited| invited != &request.name;
         let same = held.filter(|of| of.name == request.name && !of.removed);
         let refusals = [
-            (token.expires < wall, JoinRefusal::TokenExpired),
+            (token.expires <= wall, JoinRefusal::TokenExpired),
             (token.revoked, JoinRefusal::TokenRevoked),
             (inviter.is_none(), JoinRefusal::InviterGone),
             (token.invited.as_ref().is_some_and(named), JoinRefusal::OtherName),
@@ -199,7 +199,7 @@ impl DoorKeeper {
 }
 
 fn spent_in_itself(token: &Token, wall: Wall) -> bool {
-    token.revoked || token.used_by.is_some() || token.expires < wall
+    token.revoked || token.used_by.is_some() || token.expires <= wall
 }
 
 fn certificate(token: &Token, request: &JoinRequest, serial: u64, wall: Wall) -> Certificate {
@@ -282,7 +282,8 @@ mod tests {
         assert_eq!(with(&|_| ()), None);
         let other = PeerKey([9; 32]);
         assert_eq!(with(&|t| t.used_by = Some(other)), Some(JoinRefusal::TokenUsed));
-        assert_eq!(with(&|t| t.expires = at(49.0).wall), Some(JoinRefusal::TokenExpired));
+        assert_eq!(with(&|t| t.expires = at(50.0).wall), Some(JoinRefusal::TokenExpired));
+        assert_eq!(with(&|t| t.expires = at(51.0).wall), None);
         assert_eq!(with(&|t| t.revoked = true), Some(JoinRefusal::TokenRevoked));
         assert_eq!(with(&|t| t.issuer = front("node-x")), Some(JoinRefusal::InviterGone));
         assert_eq!(with(&|t| t.invited = Some(front("node-c"))), Some(JoinRefusal::OtherName));
