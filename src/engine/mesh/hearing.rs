@@ -201,6 +201,10 @@ impl Mesh {
         let key = member.certificate.key;
         let said = member.announcement.as_ref();
         let heard = said.is_some_and(|said| !said.left || said.incarnation >= stamp.0);
+        if heard && said.is_some_and(|said| said.left) {
+            // It may not know of its goodbye any more, and contradicts it then.
+            self.sync.queue_members(Party::Peer(key), Some(path), vec![key]);
+        }
         let peer = self.peers.get_mut(name);
         let fair = peer.is_some_and(|peer| peer.beats_heard.admits(BEATS_OF_PEER_MAX, now.mono));
         let verdict = if !fair && !self.load.admits(FRAMES_MAX, now.mono) {

@@ -220,6 +220,11 @@ fn the_removed_is_told_and_does_not_come_back() {
 #[test]
 fn who_comes_back_in_the_incarnation_of_its_goodbye_is_heard_again() {
     let mut world = MeshWorld::of(3, 30);
+    world.kill(2);
+    // Ahead of the clock, so that only what it remembers decides.
+    world.nodes[2].file.incarnation.0 += 1000;
+    world.start(2);
+    world.run(10.0);
     world.say(2, Input::Asked(RequestId(1), Request::Leave));
     world.run(5.0);
     assert_eq!([0, 1].map(|at| world.state(2, at)), [Some(PeerState::Left); 2]);
