@@ -60,7 +60,11 @@ fn measure(count: usize) {
 #[test]
 #[ignore = "takes minutes, and the machine must be idle"]
 fn cpu_and_memory_by_the_number_of_nodes() {
-    [1, 2, 3, 10, 30].into_iter().for_each(measure);
+    std::thread::scope(|scope| {
+        for count in [1, 2, 3, 10, 30] {
+            scope.spawn(move || measure(count));
+        }
+    });
 }
 
 #[test]
