@@ -60,7 +60,11 @@ fn measure(count: usize) {
 #[test]
 #[ignore = "takes minutes, and the machine must be idle"]
 fn cpu_and_memory_by_the_number_of_nodes() {
-    [1, 2, 3, 10, 30].into_iter().for_each(measure);
+    std::thread::scope(|scope| {
+        for count in [1, 2, 3, 10, 30] {
+            scope.spawn(move || measure(count));
+        }
+    });
 }
 
 #[test]
@@ -72,9 +76,10 @@ fn bytes_between_two_nodes() {
     let relays: Vec<_> = all.iter().filter_map(|machine| machine.relay.as_ref()).collect();
     relays.iter().for_each(|relay| relay.record());
     pass(STEADY);
-    let datagrams: Vec<_> = relays.iter().flat_map(|relay| relay.recorded()).collect();
-    let bytes: usize = datagrams.iter().map(|datagram| datagram.len() + HEADERS_BYTES).sum();
+    // A node answers to where it was called from, so one of the relays may be left out.
+    let recorded = relays.iter().map(|relay| relay.recorded()).max_by_key(Vec::len).unwrap();
+    let bytes: usize = recorded.iter().map(|datagram| datagram.len() + HEADERS_BYTES).sum();
     let per_second = bytes as f64 / STEADY.as_secs_f64();
-    println!("{per_second:.0} bytes/s and {} datagrams a minute on a link", datagrams.len());
-    assert!((200.0..2000.0).contains(&per_second));
+    println!("{per_second:.0} bytes/s each way, {} datagrams a minute", recorded.len());
+    assert!((200.0..1000.0).contains(&per_second));
 }

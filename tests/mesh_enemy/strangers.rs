@@ -125,12 +125,12 @@ fn a_stranger_learns_that_it_is_unknown_and_is_heard_in_nothing_else() {
     enemy.say(Body::Present(Box::new(ghost)));
     enemy.say(Body::Tokens(vec![token(&other)]));
     enemy.say(Body::Successions(vec![Succession { key: ClusterKey([1; 32]), ..succession }]));
-    scene.refused(None, "not rightly signed", 3);
+    scene.refused(None, "not rightly signed", 2);
 
     enemy.push(SecretKind::ClusterKey { generation: 0 }, &[3; 32]);
     let master = MasterKey::generate(&mut rand::rng());
     enemy.push(SecretKind::MasterKey(master.id()), &master.expanded()[..]);
-    let status = scene.refused(None, "from no member", count + 2);
+    let status = scene.refused(None, "from no member", count + 3);
     assert_eq!(names(&status), [VICTIM, WITNESS], "no {TRAITOR} and no ghost");
     scene.calm();
 }
