@@ -18,6 +18,7 @@ mod admission;
 mod clock;
 mod digest;
 mod door;
+mod expiry;
 mod fronts;
 mod hearing;
 mod joining;
@@ -46,6 +47,7 @@ pub use self::view::{JoiningView, MeshView, PeerState, PeerView};
 
 use self::admission::Wanting;
 use self::door::DoorKeeper;
+use self::expiry::Expiry;
 use self::joining::Joining;
 use self::members::Told;
 use self::outbox::{Outbox, Voice};
@@ -91,6 +93,7 @@ pub(super) struct Mesh {
     door: DoorKeeper,
     joining: Option<Joining>,
     discovery: Discovery,
+    expiry: Expiry,
     wanting: Wanting,
     wishes: Wishes,
     refusals: Refusals,
@@ -176,6 +179,7 @@ impl Mesh {
             door: DoorKeeper::new(mesh.state.tokens.clone()),
             joining: None,
             discovery: Discovery::default(),
+            expiry: Expiry::default(),
             wanting: Wanting::default(),
             wishes: Wishes::default(),
             refusals: Refusals::default(),
@@ -267,6 +271,7 @@ impl Mesh {
         if self.own_roster.update(offers) {
             self.push_roster();
         }
+        self.advance_expiry(now);
         self.reconcile(now);
         if self.is_member() {
             self.watch.advance(now.mono, &mut self.rng, &mut self.signals);
@@ -310,6 +315,7 @@ impl Mesh {
             self.watch.deadline(),
             self.discovery.deadline(),
             self.wanting.deadline(),
+            self.expiry.deadline(),
             self.sync.tokens_deadline(),
         ];
         let member = member.into_iter().filter(|_| self.is_member());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::action::{Action, MeshReport, PeerLink};
+use super::expiry::has_expired;
 use super::outbox::Voice;
 use super::refusals::Rarely;
 use super::table::{Merged, Rejected};
@@ -109,6 +110,9 @@ impl Mesh {
         }
         if entry.certificate.key == self.settings.key {
             self.learn_own(entry, by, now.mono);
+            return Ok(());
+        }
+        if has_expired(&entry, now.wall) {
             return Ok(());
         }
         let certificate = entry.certificate.clone();

@@ -63,6 +63,15 @@ impl Table {
         Ok(merged)
     }
 
+    /// Drops a member's entry as if it had never been there.
+    pub(super) fn forget(&mut self, key: &PeerKey) {
+        if let Some(name) = self.names.remove(key) {
+            self.members.remove(&name);
+            self.version += 1;
+            self.digest = self.compute_digest();
+        }
+    }
+
     /// Counts the changes.
     pub(super) fn version(&self) -> u64 {
         self.version

@@ -9,7 +9,7 @@ use super::table::Merged;
 use super::{Mesh, PeerState};
 use crate::ident::{Incarnation, NodeId, PeerKey, TokenId};
 use crate::message::{Body, Certificate, Member, Party, Path, Refusal};
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Wall};
 
 /// How long a goodbye waits for everybody to hear it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
@@ -56,7 +56,7 @@ impl Mesh {
             },
             Request::Leave if self.me.leaving => Ok(()),
             Request::Leave if self.is_member() => {
-                self.leave(id, now.mono);
+                self.leave(id, now);
                 return;
             }
             Request::Leave => Err(RequestError::NoCluster),
@@ -123,18 +123,19 @@ impl Mesh {
         self.outbox.act(Action::Reply(id, Ok(())));
     }
 
-    fn leave(&mut self, id: RequestId, now: Mono) {
+    fn leave(&mut self, id: RequestId, now: Now) {
         self.me.leaving = true;
         let told = self.alive().cloned().collect();
         let leaving = Leaving {
             asked: id,
             told,
             seen: BTreeSet::new(),
-            until: now + LEAVE_WITHIN,
-            again: now,
+            until: now.mono + LEAVE_WITHIN,
+            again: now.mono,
         };
         self.wishes.leaving = Some(leaving);
-        self.announce(Incarnation(self.me.incarnation.0.saturating_add(1)));
+        let Wall(seconds) = now.wall;
+        self.announce(Incarnation(self.me.incarnation.0.saturating_add(1).max(seconds)));
     }
 
     pub(super) fn leave_seen(&mut self, by: &NodeId) {

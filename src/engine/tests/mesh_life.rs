@@ -164,6 +164,35 @@ fn whoever_leaves_is_known_to_have_left_and_may_come_back() {
 }
 
 #[test]
+fn a_goodbye_is_forgotten_after_a_day_and_not_learnt_again() {
+    let mut world = MeshWorld::of(3, 25);
+    world.say(2, Input::Asked(RequestId(7), Request::Leave));
+    world.run(5.0);
+    assert_eq!(world.state(2, 0), Some(PeerState::Left));
+    let remembered = &world.nodes[0].file.members;
+    let goodbye = remembered.iter().find(|entry| entry.certificate.name == name(2)).cloned();
+    (0..3).for_each(|place| world.kill(place));
+    world.run(23.0 * 3600.0);
+    world.start(0);
+    world.run(10.0);
+    assert_eq!(world.state(2, 0), Some(PeerState::Left), "not a day yet");
+    world.kill(0);
+    world.run(3600.0);
+    world.start(0);
+    world.start(1);
+    world.run(HEALING);
+    for at in [0, 1] {
+        assert_eq!(world.state(2, at), None, "{at}");
+    }
+    world.forge(0, 1, Body::Members(vec![goodbye.unwrap()]));
+    world.run(10.0);
+    assert_eq!(world.state(2, 0), None);
+    let left = |report: &MeshReport| *report == MeshReport::NodeLeft { peer: name(2) };
+    assert_eq!(world.nodes[0].said(left), 1, "the goodbye itself, and no other");
+    assert_eq!(world.view(0).view, world.view(1).view);
+}
+
+#[test]
 fn a_goodbye_that_nobody_hears_ends_in_time() {
     let mut world = MeshWorld::of(3, 26);
     world.cut(2, 0, &Path::BOTH);
