@@ -7,6 +7,8 @@
 #[path = "../support/fake_tor.rs"]
 #[allow(dead_code, reason = "shared with tests that use other parts")]
 mod fake_tor;
+#[path = "../support/kills.rs"]
+mod kills;
 #[path = "../support/points.rs"]
 #[allow(dead_code, reason = "shared with benches that use other parts")]
 mod points;

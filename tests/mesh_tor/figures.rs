@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::machines::Machine;
+use crate::kills::{CLUSTERS, judge, kill_in_turn};
+use crate::machines::{Machine, is_warm};
 use crate::paths::{BACK_WITHIN, left, returned};
-use crate::yard::now;
-use crate::{MEMBERS, SOON, stage};
+use crate::yard::{Plan, Yard, entry, now};
+use crate::{LATER, MEMBERS, SOON, stage};
 
 /// Cuts of one pair after the other, each held so long by turns.
 const CUTS: usize = 12;
@@ -38,6 +39,31 @@ fn how_long_until_tor_carries_heartbeats_and_until_wireguard_does_again() {
     show("from a block to Tor", &mut to_tor);
     show("from the end of a block to WireGuard", &mut to_wireguard);
     assert!(to_tor.iter().all(|took| *took <= Duration::from_secs(5)), "{to_tor:?}");
+}
+
+#[test]
+#[ignore = "100 kills take minutes"]
+fn a_killed_node_is_dead_within_the_promised_time_although_tor_works() {
+    let stage = stage();
+    let plan = |front: &Machine| {
+        let (control, instance) = (front.front.control_socket(), front.front.onion());
+        Plan::new(&front.name).binary(&stage.binary).with_tor(&control, instance)
+    };
+    let plans: Vec<Plan> = stage.members.iter().map(plan).collect();
+    let kills = || {
+        let yard = Yard::new();
+        let all = yard.cluster(plans.iter().cloned());
+        for one in &all {
+            let others = || all.iter().filter(|other| other.name != one.name);
+            let warm = |status: &_| others().all(|other| is_warm(&entry(status, &other.name)));
+            one.node.wait_status(LATER, warm).unwrap();
+        }
+        kill_in_turn(&all)
+    };
+    judge(std::thread::scope(|scope| {
+        let yards: Vec<_> = (0..CLUSTERS).map(|_| scope.spawn(kills)).collect();
+        yards.into_iter().flat_map(|yard| yard.join().expect("it ended")).collect()
+    }));
 }
 
 #[test]

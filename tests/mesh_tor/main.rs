@@ -8,6 +8,8 @@
 
 mod deaths;
 mod figures;
+#[path = "../support/kills.rs"]
+mod kills;
 mod machines;
 mod newcomers;
 mod paths;
