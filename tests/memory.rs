@@ -1,5 +1,8 @@
 //! How much memory a node takes: at its peak, while it reads a consensus as large as the public
 //! network's, and at rest.
+//!
+//! Of the program as people run it everything counts; of a test build the code does not, because
+//! it is several times as large.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
@@ -55,6 +58,12 @@ fn figure(site: &Site, field: &str) -> u64 {
     line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<u64>().unwrap() * 1024
 }
 
+/// What it takes now and took at its peak, in bytes.
+fn taken(site: &Site, build: &str) -> (u64, u64) {
+    let code = if build == "release" { 0 } else { figure(site, "RssFile") };
+    (figure(site, "VmRSS") - code, figure(site, "VmHWM") - code)
+}
+
 fn judge(what: &str, build: &str, bytes: u64, limit: u64) {
     let tenths = bytes * 10 / MIB;
     println!("{what}: {}.{} MiB ({build} build)", tenths / 10, tenths % 10);
@@ -64,13 +73,15 @@ fn judge(what: &str, build: &str, bytes: u64, limit: u64) {
 #[test]
 fn a_consensus_of_9000_relays_takes_at_most_30_mib() {
     let (site, build) = node(RELAYS);
-    judge("peak with 9,000 relays", build, figure(&site, "VmHWM"), 30 * MIB);
-    judge("at rest with 9,000 relays", build, figure(&site, "VmRSS"), 15 * MIB);
+    let (rest, peak) = taken(&site, build);
+    judge("peak with 9,000 relays", build, peak, 30 * MIB);
+    judge("at rest with 9,000 relays", build, rest, 15 * MIB);
 }
 
 #[test]
 fn a_node_on_a_small_network_takes_at_most_15_mib() {
     let (site, build) = node(16);
-    judge("peak on a small network", build, figure(&site, "VmHWM"), 15 * MIB);
-    judge("at rest on a small network", build, figure(&site, "VmRSS"), 15 * MIB);
+    let (rest, peak) = taken(&site, build);
+    judge("peak on a small network", build, peak, 15 * MIB);
+    judge("at rest on a small network", build, rest, 15 * MIB);
 }
