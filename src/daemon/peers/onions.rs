@@ -61,6 +61,8 @@ pub(super) struct Onions {
     newcomers: BTreeSet<[u8; 32]>,
     doors: BTreeMap<HsId, [u8; 32]>,
     told: Wanted,
+    /// Something changed since it was last looked at what is to be told.
+    stale: bool,
     /// Tor has refused something: nobody knows what it took before.
     unsure: bool,
     under_way: bool,
@@ -88,6 +90,7 @@ impl Onions {
             newcomers: BTreeSet::new(),
             doors: BTreeMap::new(),
             told: Wanted::default(),
+            stale: false,
             unsure: false,
             under_way: false,
         }
@@ -105,6 +108,7 @@ impl Onions {
         onion: Option<HsId>,
         client_key: Option<[u8; 32]>,
     ) {
+        self.stale = true;
         self.members.insert(key, Member { onion, client_key });
     }
 
@@ -115,30 +119,38 @@ impl Onions {
 
     /// A member no more.
     pub(super) fn dismiss(&mut self, key: &PeerKey) {
+        self.stale = true;
         self.members.remove(key);
     }
 
     /// The client keys of the invitations that are good now.
     pub(super) fn expect_newcomers(&mut self, keys: impl Iterator<Item = [u8; 32]>) {
+        self.stale = true;
         self.newcomers = keys.collect();
     }
 
     /// A door of our own invitation, with the secret that opens it.
     pub(super) fn knock_at(&mut self, door: HsId, secret: [u8; 32]) {
+        self.stale = true;
         self.doors.insert(door, secret);
     }
 
     /// Tor has forgotten everything.
     pub(super) fn tor_lost(&mut self) {
         self.told = Wanted::default();
+        self.stale = true;
         self.unsure = false;
         self.under_way = false;
     }
 
     /// What is to be told now, in order; empty while the last telling is under way.
     pub(super) fn steps(&mut self) -> Vec<Step> {
+        if self.under_way || !(self.stale || self.unsure) {
+            return Vec::new();
+        }
+        self.stale = false;
         let wanted = self.wanted();
-        if self.under_way || (wanted == self.told && !self.unsure) {
+        if wanted == self.told && !self.unsure {
             return Vec::new();
         }
         self.under_way = true;
