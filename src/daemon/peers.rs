@@ -63,8 +63,6 @@ pub(super) struct Peers {
     incarnation: Incarnation,
     onions: Onions,
     retried_at: Option<Mono>,
-    /// With whom the engine keeps sessions: nobody else's keys are taken.
-    admitted: BTreeSet<PeerKey>,
 }
 
 impl Peers {
@@ -75,7 +73,6 @@ impl Peers {
             Action::Admit(link) => self.admit(&link),
             Action::Dismiss { key, banned } => {
                 self.transport.dismiss(key, banned);
-                self.admitted.remove(&key);
                 self.onions.dismiss(&key);
             }
             Action::OpenDoors(doors) => self.open_doors(&doors),
@@ -117,7 +114,6 @@ impl Peers {
         let said = link.announcement.as_ref();
         let onion = said.and_then(|said| said.onion);
         let endpoint = said.and_then(|said| said.endpoint);
-        self.admitted.insert(link.key);
         self.transport.admit(Peer { key: link.key, endpoint, onion });
         self.onions.admit(link.key, onion, said.and_then(|said| said.client_key));
     }
@@ -191,9 +187,7 @@ impl Peers {
                 Ok(Came::Input(Input::FrameReceived { from, path, frame }))
             }
             Content::Secret(secret) => match from {
-                Party::Peer(key) if self.admitted.contains(&key) => {
-                    self.keep(&secret, signer).map_err(Some)
-                }
+                Party::Peer(_) if known => self.keep(&secret, signer).map_err(Some),
                 _ => Err(Some(Refusal::Stranger)),
             },
         });

@@ -112,7 +112,8 @@ impl Onions {
         self.members.insert(key, Member { onion, client_key });
     }
 
-    /// A member, or a bootstrap node of the configuration.
+    /// Somebody with whom the engine keeps sessions: a member, or a bootstrap node of the
+    /// configuration.
     pub(super) fn knows(&self, key: &PeerKey) -> bool {
         self.members.contains_key(key)
     }

@@ -203,7 +203,6 @@ impl Member {
             incarnation: Incarnation::default(),
             onions,
             retried_at: None,
-            admitted: std::collections::BTreeSet::new(),
         };
         Ok(Settled { peers, events, settings })
     }
