@@ -7,12 +7,8 @@ use super::exit::Exit;
 use super::screen::{complain, print};
 use super::socket::{self, DaemonArguments};
 use crate::config::{InvalidDuration, parse_duration, show_duration};
-use crate::daemon::api::{Invited, Request};
+use crate::daemon::api::{Invited, Request, TTL};
 use crate::ident::NodeId;
-
-/// The shortest and the longest time for which an invitation is good.
-const TTL: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
 
 /// Let one more node in: prints a secret text for `rustbalance join`
 #[derive(Debug, clap::Args)]

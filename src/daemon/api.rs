@@ -5,6 +5,8 @@
 //! status document, every other request with a value of this file; one that is not granted with
 //! [`Refused`]. Whoever can open the socket may ask everything.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::RequestError;
@@ -15,6 +17,10 @@ use crate::time::Wall;
 
 /// The longest request, its newline included.
 pub const REQUEST_MAX_BYTES: usize = 4096;
+
+/// The shortest and the longest time for which an invitation is good.
+pub const TTL: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
 
 /// The fewest characters by which an invitation may be named.
 const ID_PREFIX_MIN: usize = 6;

@@ -24,12 +24,13 @@ use super::signer::Signer;
 use super::store::Store;
 use crate::engine::{Action, Input, PeerLink};
 use crate::hs::keys::MasterKey;
-use crate::ident::{HsId, Incarnation, PeerKey, TokenId};
+use crate::ident::{HsId, Incarnation, NodeId, PeerKey, TokenId};
 use crate::message::{
     Body, Certificate, Door, Frame, Party, Path, Refusal, Succession, Token, Welcome,
 };
 use crate::time::{Mono, Wall};
 use crate::transport::{Event, Peer, Transport};
+use crate::wire::invitation::DOORS_MAX;
 use crate::wire::{
     Authority, Certifier, Content, DoorKeys, Invitation, Secret, SecretKind, encode, encode_secret,
 };
@@ -304,7 +305,7 @@ impl Peers {
         let doors = std::iter::once(own)
             .chain(others)
             .filter(|door| door.endpoint.is_some() || door.onion.is_some())
-            .take(crate::wire::invitation::DOORS_MAX)
+            .take(DOORS_MAX)
             .collect();
         let cluster = self.proof.authority()?.cluster();
         let invitation = Invitation::generate(cluster, doors, &mut rand::rng()).ok()?;
@@ -345,8 +346,8 @@ impl Peers {
 
 /// The terms of an invitation, to be completed by [`Peers::invite`].
 pub(super) fn terms(
-    issuer: crate::ident::NodeId,
-    invited: Option<crate::ident::NodeId>,
+    issuer: NodeId,
+    invited: Option<NodeId>,
     (bootstrap, publisher): (bool, bool),
     expires: Wall,
 ) -> Token {

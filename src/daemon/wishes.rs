@@ -8,14 +8,10 @@ use super::peers::{Peers, terms};
 use super::socket::Command;
 use crate::config::Config;
 use crate::engine::{Input, MeshView, PeerState, Request, RequestError, RequestId};
-use crate::ident::NodeId;
+use crate::ident::{InvalidNodeId, NodeId};
 use crate::message::{Door, TOKENS_MAX, Token};
 use crate::status::rfc3339;
 use crate::time::Wall;
-
-/// The bounds of how long an invitation may be good.
-const TTL: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
 
 /// Who waits for the engine's answer.
 #[derive(Debug, Default)]
@@ -41,8 +37,9 @@ impl Wishes {
                 command.answer(&Tokens::of(&asked.mesh.tokens, asked.now));
                 return None;
             }
-            api::Request::Invite { .. } => {
-                return match asked.invite(&command.request) {
+            api::Request::Invite { name, publisher, bootstrap, ttl_s } => {
+                let ttl = Duration::from_secs(*ttl_s);
+                return match asked.invite(name.as_deref(), (*bootstrap, *publisher), ttl) {
                     Ok((invited, input)) => {
                         command.answer(&invited);
                         Some(input)
@@ -89,15 +86,15 @@ impl Wishes {
 }
 
 impl Asked<'_> {
-    fn invite(&self, request: &api::Request) -> Result<(Invited, Input), Refused> {
-        let api::Request::Invite { name, publisher, bootstrap, ttl_s } = request else {
-            unreachable!("only invitations come here");
-        };
-        let invited: Option<NodeId> = name.as_deref().map(str::parse).transpose().map_err(
-            |error: crate::ident::InvalidNodeId| Refused::new("bad_name", error.to_string()),
-        )?;
-        let ttl = Duration::from_secs(*ttl_s);
-        if !TTL.contains(&ttl) {
+    fn invite(
+        &self,
+        name: Option<&str>,
+        (bootstrap, publisher): (bool, bool),
+        ttl: Duration,
+    ) -> Result<(Invited, Input), Refused> {
+        let bad_name = |error: InvalidNodeId| Refused::new("bad_name", error.to_string());
+        let invited: Option<NodeId> = name.map(str::parse).transpose().map_err(bad_name)?;
+        if !api::TTL.contains(&ttl) {
             return Err(Refused::new("bad_ttl", "an invitation is good for 1 minute to 30 days"));
         }
         if !self.peers.certifies() {
@@ -114,7 +111,7 @@ impl Asked<'_> {
         }
         let expires = self.now + ttl;
         let issuer = self.config.node.name.clone();
-        let terms = terms(issuer, invited, (*bootstrap, *publisher), expires);
+        let terms = terms(issuer, invited, (bootstrap, publisher), expires);
         let made = self.peers.invite(terms, self.mesh.endpoint, self.others());
         let (invitation, record) = made.ok_or_else(|| {
             Refused::new(
@@ -126,9 +123,9 @@ impl Asked<'_> {
         let invited = Invited {
             token: invitation.to_string(),
             id: record.id.to_string(),
-            name: name.clone(),
-            publisher: *publisher,
-            bootstrap: *bootstrap,
+            name: name.map(str::to_owned),
+            publisher,
+            bootstrap,
             until: rfc3339(expires),
         };
         Ok((invited, Input::TokenIssued(Box::new(record))))
