@@ -98,8 +98,8 @@ pub(super) struct Mesh {
     wishes: Wishes,
     refusals: Refusals,
     parole: Parole,
-    /// Heartbeats of members beyond each one's share.
     rumours: Rumours,
+    /// Heartbeats of members beyond each one's share.
     load: Load,
     /// Frames of strangers.
     strangers: Load,
@@ -219,9 +219,7 @@ impl Mesh {
         if self.settings.certificate.is_none() {
             self.joining = Some(Joining::new(self.settings.doors.clone(), now.mono));
         }
-        let Wall(seconds) = now.wall;
-        let last = self.settings.state.incarnation.0;
-        self.announce(Incarnation(last.saturating_add(1).max(seconds)));
+        self.announce(after(self.settings.state.incarnation, now.wall));
     }
 
     /// Takes what happened; what is not of the mesh changes nothing.
@@ -236,9 +234,6 @@ impl Mesh {
                 }
             }
             Input::LinkChanged { peer, path, up } => {
-                if let Some(joining) = self.joining.as_mut().filter(|_| up) {
-                    joining.linked(now.mono);
-                }
                 if let Some(name) = self.table.name_of(&peer) {
                     self.watch.link_changed(name, path, up, now.mono);
                 }
@@ -360,4 +355,10 @@ impl Mesh {
     fn alive(&self) -> impl Iterator<Item = &NodeId> {
         self.peers.keys().filter(|name| self.is_there(name))
     }
+}
+
+/// The incarnation of somebody who begins or ends something: above the last, and above the clock's
+/// seconds.
+fn after(last: Incarnation, now: Wall) -> Incarnation {
+    Incarnation(last.0.saturating_add(1).max(now.0))
 }

@@ -138,13 +138,6 @@ impl Joining {
         }
     }
 
-    /// A session with the door that is tried was established: ask at once.
-    pub(super) fn linked(&mut self, now: Mono) {
-        if let Stage::Trying { ask, .. } = &mut self.stage {
-            *ask = now;
-        }
-    }
-
     /// A door has let us in: entries of the table may come from it.
     pub(super) fn is_welcomed(&self) -> bool {
         matches!(self.stage, Stage::Welcomed { .. })

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::super::action::{Action, MeshReport, Request, RequestError, RequestId};
 use super::outbox::Voice;
 use super::table::Merged;
-use super::{Mesh, PeerState};
-use crate::ident::{Incarnation, NodeId, PeerKey, TokenId};
+use super::{Mesh, PeerState, after};
+use crate::ident::{NodeId, PeerKey, TokenId};
 use crate::message::{Body, Certificate, Member, Party, Path, Refusal};
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Mono, Now};
 
 /// How long a goodbye waits for everybody to hear it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
@@ -134,8 +134,7 @@ impl Mesh {
             again: now.mono,
         };
         self.wishes.leaving = Some(leaving);
-        let Wall(seconds) = now.wall;
-        self.announce(Incarnation(self.me.incarnation.0.saturating_add(1).max(seconds)));
+        self.announce(after(self.me.incarnation, now.wall));
     }
 
     pub(super) fn leave_seen(&mut self, by: &NodeId) {
